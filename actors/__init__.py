@@ -1,0 +1,1 @@
+"""Structured-concurrency actors for voice calls, on Trio."""

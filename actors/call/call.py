@@ -1,0 +1,190 @@
+"""One call: its status, its cause of end, and the tree of actors that carries it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import attrs
+import trio
+
+from actors.call.agent import agent_actor
+from actors.call.bridge import bridge_actor
+from actors.call.cause import CALL_MOVES, CallStatus, Cause, Party, Reason
+from actors.call.errors import IllegalMove
+from actors.call.leg import leg_actor
+from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, RecordSink
+from actors.call.recorder import recorder_actor
+from actors.runtime import (
+    AutoShutdown,
+    ChildSpec,
+    Context,
+    Intensity,
+    LossyReceiver,
+    LossySender,
+    OnLimit,
+    Restart,
+    Strategy,
+    Supervisor,
+    System,
+    open_lossy,
+)
+
+# What each actor of a call may take to stop, in seconds: (grace, cleanup). The sum is the promise that a
+# call is gone within 4 s whatever hangs; tests/lifecycle holds it.
+AGENT_BUDGET_S = (0.2, 0.2)
+BRIDGE_BUDGET_S = (0.0, 0.2)
+RECORDER_BUDGET_S = (1.0, 0.2)
+LEG_BUDGET_S = (0.0, 2.0)
+CALL_BUDGET_S = sum(map(sum, (AGENT_BUDGET_S, BRIDGE_BUDGET_S, RECORDER_BUDGET_S, LEG_BUDGET_S)))
+
+KEYS = 64
+"""How many unread DTMF digits a call keeps; more, and the oldest go."""
+
+
+@attrs.frozen
+class CallSpec:
+    """Everything a call needs. `leg` and `stream` are taken over by the call, which closes them."""
+
+    sid: str
+    leg: LegPort
+    stream: MediaStream
+    inbound: bool = True
+    agent: Callable[[], AgentPort] | None = None
+    """Makes the agent, once per generation; None for a call that only rings and stands."""
+    sink: Callable[[], RecordSink] | None = None
+    """Makes the recording; None to record nothing."""
+    ring_timeout_s: float = 30.0
+    max_duration_s: float = math.inf
+    """Counted from the answer."""
+    on_agent_failure: Literal["hangup", "continue"] = "hangup"
+    """What happens when the agent has crashed once more than it may be restarted."""
+    caller: str = ""
+    callee: str = ""
+
+
+@attrs.frozen
+class StatusChanged:
+    """A call moved to another status; exactly one of these per call has a final status."""
+
+    sid: str
+    status: CallStatus
+    cause: Cause | None = None
+    """Set with a final status."""
+
+
+@attrs.define(eq=False)
+class Call:
+    """A call while it lives, and what is known of it afterwards.
+
+    Handed out by `Calls.start`. Read the fields freely; only `hangup` and `wait` are yours to call.
+    """
+
+    spec: CallSpec
+    status: CallStatus = attrs.field(init=False)
+    cause: Cause | None = None
+    """Why it ends or ended: the first cause given wins."""
+    started_at: float = attrs.field(factory=trio.current_time)
+    """Trio time, in seconds; so are the next two."""
+    answered_at: float | None = None
+    ended_at: float | None = None
+    keys_in: LossySender[Dtmf] = attrs.field(init=False)
+    keys: LossyReceiver[Dtmf] = attrs.field(init=False)
+    hangup_wanted: trio.Event = attrs.field(factory=trio.Event)
+    _failure: Cause | None = None
+    _over: trio.Event = attrs.field(factory=trio.Event)
+    _ctx: Context[Any] | None = None
+    _system: System | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.status = CallStatus.RINGING if self.spec.inbound else CallStatus.DIALING
+        self.keys_in, self.keys = open_lossy(KEYS)
+
+    @property
+    def sid(self) -> str:
+        """The one identifier of the call."""
+        return self.spec.sid
+
+    @property
+    def answered(self) -> bool:
+        """True if the call was ever in progress."""
+        return self.answered_at is not None
+
+    def hangup(self, cause: Cause) -> None:
+        """End the call by the signalled road: leg, agent, bridge, recorder. Returns at once, idempotent."""
+        if self.cause is None and not self.status.final:
+            self.cause = cause
+        self.hangup_wanted.set()
+
+    async def wait(self) -> CallStatus:
+        """Wait until the call is over and everything of it is gone; return the final status."""
+        await self._over.wait()
+        return self.status
+
+    def move(self, status: CallStatus) -> None:
+        """Move to another status and publish it. Raises `IllegalMove`."""
+        if status not in CALL_MOVES[self.status]:
+            raise IllegalMove(self.sid, self.status, status)
+        self.status = status
+        if status is CallStatus.IN_PROGRESS:
+            self.answered_at = trio.current_time()
+        if status.final:
+            self.ended_at = trio.current_time()
+        if self._system is not None:
+            self._system.observe.emit(StatusChanged(self.sid, status, self.cause if status.final else None))
+
+    def failed(self, cause: Cause) -> None:
+        """Remember what broke, in case the call does not survive it."""
+        self._failure = cause
+
+    def why(self) -> Cause:
+        """The cause to tell the far side: what was given, or else what is stopping the call."""
+        if self.cause is None:
+            stopped_by = self._ctx.reason if self._ctx is not None else None
+            if stopped_by is not None:
+                self.cause = Cause(Reason.DRAIN, Party.NODE, text=stopped_by)
+            else:
+                self.cause = self._failure or Cause(Reason.CRASHED, Party.NODE)
+        return self.cause
+
+    async def run(self, ctx: Context[Any]) -> None:
+        """The actor function of the whole call."""
+        self._ctx, self._system = ctx, ctx.system
+        try:
+            ctx.system.observe.emit(StatusChanged(self.sid, self.status))
+            await self._tree().run(ctx)
+        finally:
+            self.close()
+            self.move(self.why().status(answered=self.answered))
+            self._over.set()
+
+    def close(self) -> None:
+        """Give back what the call was handed. The tree is down, or never came up."""
+        self.spec.leg.close()
+        self.spec.stream.close()
+        self.keys_in.close()
+        self.keys.close()
+
+    def _tree(self) -> Supervisor:
+        spec = self.spec
+        children: list[ChildSpec[Any]] = [
+            _child("leg", leg_actor(self), LEG_BUDGET_S, Restart.TEMPORARY, significant=True)
+        ]
+        if spec.sink is not None:
+            run = recorder_actor(spec.stream, spec.sink)
+            children.append(_child("recorder", run, RECORDER_BUDGET_S, Restart.TEMPORARY))
+        children.append(_child("bridge", bridge_actor(self), BRIDGE_BUDGET_S, Restart.TRANSIENT))
+        if spec.agent is not None:
+            on_limit = OnLimit.DROP if spec.on_agent_failure == "continue" else OnLimit.ESCALATE
+            run = agent_actor(self, spec.agent)
+            children.append(_child("agent", run, AGENT_BUDGET_S, Restart.TRANSIENT, on_limit=on_limit))
+        return Supervisor(
+            children, Strategy.REST_FOR_ONE, Intensity(1, 10.0), AutoShutdown.ANY_SIGNIFICANT
+        )
+
+
+def _child(
+    name: str, run: Any, budget_s: tuple[float, float], restart: Restart, **more: Any
+) -> ChildSpec[Any]:
+    return ChildSpec(name, run, restart, grace_s=budget_s[0], cleanup_s=budget_s[1], **more)

@@ -1,0 +1,164 @@
+"""The ports of a call: what the call tree asks of signalling, media, agents and storage.
+
+Everything here is a `typing.Protocol` or a frozen value, so an adapter needs no base class and the
+call tree knows no telephony. Audio is always signed 16-bit native-endian mono PCM in `bytes`; one frame
+is 20 ms of it. `uplink` is what the caller says, `downlink` is what the caller hears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+import attrs
+
+from actors.call.cause import Cause
+from actors.call.conversation import Conversation
+from actors.runtime import LossyReceiver
+
+FRAME_MS = 20
+
+
+class MediaFrame(NamedTuple):
+    """One 20 ms tick of a call's audio, both directions aligned to the sample.
+
+    A named tuple rather than an attrs class: one is built per call and tick, and this is the cheapest
+    immutable record that CPython has.
+    """
+
+    tick: int
+    """Number of 20 ms ticks since the stream opened. A gap in ticks is audio that this reader lost."""
+    rate_hz: int
+    """Sampling rate of both directions."""
+    uplink: bytes
+    """PCM played out of the jitter buffer: rate_hz / 50 samples, 2 bytes each."""
+    downlink: bytes
+    """PCM that was sent towards the caller in the same tick, same shape; zeros when nothing was queued."""
+    concealed: bool
+    """True if any sample of `uplink` was made up because its packet was missing."""
+
+
+@attrs.frozen
+class Dtmf:
+    """A telephone event (RFC 4733) that the caller completed."""
+
+    digit: str
+    """One of ``0123456789*#ABCD``."""
+    duration_ms: int
+
+
+@attrs.frozen
+class MediaTimeout:
+    """No valid packet came for the stream's timeout. Sent once; packets coming again arm it again."""
+
+    idle_ms: int
+
+
+MediaEvent = Dtmf | MediaTimeout
+
+
+@attrs.frozen
+class MediaStats:
+    """Counters of one stream since it was opened. Every received audio packet is in exactly one of
+    played, late, duplicate, discarded, or still waiting in the jitter buffer."""
+
+    packets_sent: int = 0
+    packets_received: int = 0
+    played: int = 0
+    late: int = 0
+    duplicate: int = 0
+    discarded: int = 0
+    concealed: int = 0
+    """Ticks in which at least one sample was concealed."""
+    malformed: int = 0
+    wrong_payload: int = 0
+    wrong_source: int = 0
+    ssrc_changes: int = 0
+    downlink_dropped: int = 0
+    """Samples refused by `MediaStream.send` because the downlink queue was full."""
+
+
+class MediaStream(Protocol):
+    """Media of one leg. Owned by the call: opened before the leg, closed after every child is down."""
+
+    @property
+    def rate_hz(self) -> int:
+        """PCM rate of frames and of `send`. 0 until the leg has negotiated a codec."""
+
+    @property
+    def queued_ms(self) -> int:
+        """Downlink audio accepted by `send` and not yet sent."""
+
+    def tap(self, capacity: int = 50) -> LossyReceiver[MediaFrame]:
+        """Start delivering frames to a new reader, one per tick. Close the receiver to stop.
+
+        `capacity` is in frames; when the reader is slower, the oldest frames are dropped and counted.
+        """
+
+    async def next_event(self) -> MediaEvent:
+        """Wait for the next event. Raises `trio.ClosedResourceError` once the stream is closed."""
+
+    def send(self, pcm: bytes) -> int:
+        """Queue downlink PCM at `rate_hz`. Returns how many bytes were taken; the rest did not fit."""
+
+    def clear(self) -> None:
+        """Forget all queued downlink audio; at most one more frame of it goes out."""
+
+    def send_dtmf(self, digits: str, *, tone_ms: int = 100, gap_ms: int = 60) -> None:
+        """Queue telephone events. Raises ValueError for a digit outside ``0-9*#A-D``."""
+
+    def stats(self) -> MediaStats:
+        """The counters now; also valid after `close`."""
+
+    def close(self) -> None:
+        """Stop, give the port back, end all taps. Idempotent, never blocks, never raises."""
+
+
+MediaStreamT = TypeVar("MediaStreamT", bound=MediaStream)
+MediaStreamT_co = TypeVar("MediaStreamT_co", bound=MediaStream, covariant=True)
+
+
+class MediaPort(Protocol[MediaStreamT_co]):
+    """Something that opens media streams: the native plane or its Python twin."""
+
+    def open(self, sid: str) -> MediaStreamT_co:
+        """Reserve a local port for a call. Raises `MediaUnavailable` when none is free."""
+
+
+class LegPort(Protocol):
+    """Signalling of the caller's side of one call. Used by one task; every method may be cancelled."""
+
+    async def connect(self, ringing: Callable[[], None]) -> None:
+        """Bring the leg to answered and return. Calls `ringing` when the far side rings.
+
+        Raises `LegEnded` with the cause if the far side rejects, cancels or cannot be reached.
+        """
+
+    async def ended(self) -> Cause:
+        """Wait until the far side ends an answered call, and say why. Its BYE has been answered by then."""
+
+    async def goodbye(self, cause: Cause) -> None:
+        """End the leg from our side if it has not ended: BYE, CANCEL or a final response.
+
+        Sends at once, then waits for the peer to confirm; the caller bounds that wait. Idempotent.
+        """
+
+    def close(self) -> None:
+        """Drop local state. Idempotent, never blocks, never raises."""
+
+
+class AgentPort(Protocol):
+    """The conversation partner of a call."""
+
+    async def run(self, conversation: Conversation) -> None:
+        """Hold the conversation. Returning leaves the call up; `conversation.hangup()` ends it."""
+
+
+class RecordSink(Protocol):
+    """Where a recording goes. Frames arrive in tick order; ticks may be missing, never repeated."""
+
+    async def write(self, frames: Sequence[MediaFrame]) -> None:
+        """Append frames. Missing ticks are written as silence, so both channels stay aligned."""
+
+    async def aclose(self) -> None:
+        """Finish the recording. Idempotent. After a cancelled `write` the file is still valid."""

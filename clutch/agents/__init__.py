@@ -1,0 +1,1 @@
+"""AgentPort adapters: who talks to the caller. Audio in, audio out; no signalling, no sockets of a call."""

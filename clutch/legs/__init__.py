@@ -1,0 +1,1 @@
+"""LegPort adapters: how one side of a call is signalled."""

@@ -1,0 +1,23 @@
+"""The counters of one media stream, counted where things happen."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.define(eq=False)
+class Counters:
+    """Counts since the stream was opened; the names and meanings of `actors.call.MediaStats`."""
+
+    packets_sent: int = 0
+    packets_received: int = 0
+    played: int = 0
+    late: int = 0
+    duplicate: int = 0
+    discarded: int = 0
+    concealed: int = 0
+    malformed: int = 0
+    wrong_payload: int = 0
+    wrong_source: int = 0
+    ssrc_changes: int = 0
+    downlink_dropped: int = 0

@@ -1,0 +1,90 @@
+"""The sending half of the Python core: queued audio and keys to one packet per tick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import attrs
+import numpy as np
+
+from clutch.media.counters import Counters
+from clutch.media.dtmf import DtmfSender
+from clutch.media.g711 import Samples
+from clutch.media.params import RtpParams
+
+QUEUE_SAMPLES = 8192
+"""Room for audio that waits to be sent."""
+
+_SAMPLE_BYTES = 2
+
+
+class Outgoing(NamedTuple):
+    """A packet to be sent: the fields of an RTP header, and the payload."""
+
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+    marker: bool
+
+
+@attrs.define(eq=False)
+class Downlink:
+    """Queues audio and keys, and numbers packets."""
+
+    _ssrc: int
+    _sequence: int
+    """Of the next packet."""
+    _timestamp: int
+    """RTP time of the next tick."""
+    _counters: Counters
+    dtmf: DtmfSender = attrs.field(factory=DtmfSender)
+    _queue: bytearray = attrs.field(factory=bytearray)
+    _spoken: bool = False
+    """Audio was sent before."""
+
+    @property
+    def queued(self) -> int:
+        """Samples that wait."""
+        return len(self._queue) // _SAMPLE_BYTES
+
+    def write(self, pcm: bytes, room: int = QUEUE_SAMPLES) -> int:
+        """Queue the whole samples that fit into `room`, refuse and count the others. Returns bytes taken."""
+        samples = len(pcm) // _SAMPLE_BYTES
+        taken = min(samples, room - self.queued)
+        self._counters.downlink_dropped += samples - taken
+        self._queue += pcm[: taken * _SAMPLE_BYTES]
+        return taken * _SAMPLE_BYTES
+
+    def clear(self) -> None:
+        """Forget the audio that waits."""
+        self._queue.clear()
+
+    def tick(self, params: RtpParams, encode: Callable[[Samples], bytes]) -> tuple[bytes, Outgoing | None]:
+        """The PCM that is sent in this tick, silence if none is, and the packet.
+
+        Keys go before audio, which waits for them; but audio does not wait for a hold to end.
+        """
+        codec = params.codec
+        size = codec.frame_samples * _SAMPLE_BYTES
+        timestamp, self._timestamp = self._timestamp, (self._timestamp + codec.frame_ticks) % 2**32
+        if not params.send:
+            del self._queue[:size]
+            return bytes(size), None
+        if params.telephone_event is not None:
+            event = self.dtmf.tick(timestamp, codec.frame_ticks)
+            if event is not None:
+                packet = self._packet(params.telephone_event, event.timestamp, event.payload, event.marker)
+                return bytes(size), packet
+        pcm = bytes(self._queue[:size]).ljust(size, b"\0")
+        del self._queue[:size]
+        payload = encode(np.frombuffer(pcm, np.int16))
+        marker, self._spoken = not self._spoken, True
+        return pcm, self._packet(codec.payload_type, timestamp, payload, marker)
+
+    def _packet(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> Outgoing:
+        self._counters.packets_sent += 1
+        sequence, self._sequence = self._sequence, (self._sequence + 1) % 0x10000
+        return Outgoing(payload_type, sequence, timestamp, self._ssrc, payload, marker)

@@ -1,0 +1,15 @@
+"""Errors of the media algorithms."""
+
+from __future__ import annotations
+
+
+class UnsupportedCodec(Exception):
+    """This media core cannot code it; the native plane may. Offer another codec."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the Python media core cannot code {name}")
+        self.name = name
+
+
+class AudioError(Exception):
+    """A sound file cannot be read, or is not what was asked for. The message says what was found."""

@@ -1,0 +1,65 @@
+"""What signalling agreed on for one media stream: the argument of `RtpStream.connect`.
+
+Both media planes and every leg share these values; nothing here knows SDP.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+Address: TypeAlias = tuple[str, int]
+"""IP address in its shortest text form, and UDP port."""
+
+FRAMES_PER_SECOND = 50
+"""A frame is 20 ms: every stream ticks at this rate."""
+
+
+@attrs.frozen
+class Codec:
+    """One negotiated codec and the payload type it has in this stream."""
+
+    name: str
+    """``pcmu``, ``pcma``, ``l16`` or ``opus``."""
+    payload_type: int
+    """RTP payload type, 0 to 127, both sent and expected."""
+    rate_hz: int
+    """Rate of the PCM: 8000 for G.711, 8000 or 16000 for L16, 48000 for Opus."""
+    rtp_clock_hz: int
+    """Rate of the RTP timestamp."""
+    channels: int = 1
+    """Channels of the PCM. Calls are mono; Opus is signalled as two channels and decoded to one."""
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples of PCM in one 20 ms frame."""
+        return self.rate_hz // FRAMES_PER_SECOND
+
+    @property
+    def frame_ticks(self) -> int:
+        """How far the RTP timestamp moves in one 20 ms frame."""
+        return self.rtp_clock_hz // FRAMES_PER_SECOND
+
+    def same_pcm(self, other: Codec) -> bool:
+        """True if audio that was decoded or queued under the one can go on under the other."""
+        return (self.name, self.rate_hz) == (other.name, other.rate_hz)
+
+
+@attrs.frozen
+class RtpParams:
+    """Where to send, what to expect, and when to give up."""
+
+    remote: Address
+    """Where the peer's SDP says it receives. Its packets may come from elsewhere: see `learn`."""
+    codec: Codec
+    telephone_event: int | None = None
+    """Payload type of RFC 4733 events, or None when they were not negotiated."""
+    send: bool = True
+    """False while the peer holds us: nothing is sent."""
+    receive: bool = True
+    """False while we hold the peer: packets are ignored."""
+    timeout_ms: int = 30_000
+    """Silence from the network after which the stream reports a timeout; 0 never does."""
+    learn: bool = True
+    """Symmetric RTP (RFC 4961): adopt the address that packets really come from, then only that one."""

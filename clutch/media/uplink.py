@@ -1,0 +1,148 @@
+"""The receiving half of the Python core: packets from the network to frames and events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import attrs
+import numpy as np
+
+from clutch.media.counters import Counters
+from clutch.media.dtmf import Digit, DtmfReceiver
+from clutch.media.g711 import Samples
+from clutch.media.jitter import JitterBuffer
+from clutch.media.params import Address, RtpParams
+from clutch.media.source import SourceLock
+
+MAX_PAYLOAD = 1500
+"""A longer audio payload is malformed."""
+COMFORT_NOISE = 13
+"""Static payload type of RFC 3389, ignored."""
+
+_EVENT_PAYLOAD = 4
+
+
+class ParsedRtp(Protocol):
+    """What the core reads of an RTP packet."""
+
+    @property
+    def payload_type(self) -> int:
+        """7 bits."""
+
+    @property
+    def sequence(self) -> int:
+        """16 bits."""
+
+    @property
+    def timestamp(self) -> int:
+        """32 bits."""
+
+    @property
+    def ssrc(self) -> int:
+        """32 bits."""
+
+    @property
+    def payload(self) -> bytes:
+        """Without padding."""
+
+
+@attrs.frozen
+class Idle:
+    """No packet was accepted for the timeout of the stream."""
+
+    idle_ms: int
+
+
+StreamEvent: TypeAlias = Digit | Idle
+
+
+@attrs.define(eq=False)
+class Uplink:
+    """Judges, orders and decodes packets of a stream that is connected."""
+
+    _params: RtpParams
+    _decode: Callable[[bytes], Samples]
+    _counters: Counters
+    _source: SourceLock
+    _last_rx_us: int
+    """When the last packet was accepted, or the stream connected."""
+    _idle: bool = False
+    """The silence since then has been reported."""
+    _ssrc: int | None = None
+    _jitter: JitterBuffer | None = None
+    """None until the first packet of a run."""
+    _dtmf: DtmfReceiver = attrs.field(factory=DtmfReceiver)
+    events: list[StreamEvent] = attrs.field(factory=list)
+    """What happened; whoever reads it empties it."""
+
+    def reconnect(self, params: RtpParams, decode: Callable[[bytes], Samples], now_us: int) -> None:
+        """Go on with other parameters. Another codec starts anew, another remote is learnt anew."""
+        if not params.codec.same_pcm(self._params.codec):
+            self._restart()
+        self._params, self._decode = params, decode
+        self._source.signal(params.remote, learn=params.learn)
+        self._last_rx_us, self._idle = now_us, False
+
+    def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> None:
+        """Judge a packet and keep it for its turn."""
+        is_event = packet.payload_type == self._params.telephone_event
+        if not self._params.receive or not self._is_ours(packet, is_event=is_event):
+            return
+        if not self._source.accepts(source, packet.ssrc):
+            self._counters.wrong_source += 1
+            return
+        self._counters.packets_received += 1
+        self._last_rx_us, self._idle = now_us, False
+        self._follow(packet.ssrc)
+        if is_event:
+            clock_hz = self._params.codec.rtp_clock_hz
+            self.events += self._dtmf.receive(packet.payload, packet.timestamp, clock_hz, now_us)
+        else:
+            self._insert(packet, now_us)
+
+    def tick(self, now_us: int) -> tuple[Samples, bool]:
+        """The next frame, and whether any of it was concealed."""
+        frame_samples = self._params.codec.frame_samples
+        frame = self._jitter.tick(now_us) if self._jitter else (np.zeros(frame_samples, np.int16), False)
+        self.events += self._dtmf.tick(now_us)
+        self._watch(now_us)
+        return frame
+
+    def _is_ours(self, packet: ParsedRtp, *, is_event: bool) -> bool:
+        """Judge payload type and size."""
+        if not is_event and packet.payload_type != self._params.codec.payload_type:
+            self._counters.wrong_payload += packet.payload_type != COMFORT_NOISE
+            return False
+        size = len(packet.payload)
+        fits = size >= _EVENT_PAYLOAD if is_event else 0 < size <= MAX_PAYLOAD
+        self._counters.malformed += not fits
+        return fits
+
+    def _follow(self, ssrc: int) -> None:
+        """A peer that changes its SSRC starts a new run of sequence numbers and timestamps."""
+        if self._ssrc not in (None, ssrc):
+            self._counters.ssrc_changes += 1
+            self._restart()
+            self.events += self._dtmf.forget()
+        self._ssrc = ssrc
+
+    def _insert(self, packet: ParsedRtp, now_us: int) -> None:
+        if self._jitter is None or self._jitter.jumps_to(packet.sequence):
+            self._restart()
+            frame_samples = self._params.codec.frame_samples
+            self._jitter = JitterBuffer(self._decode, frame_samples, self._counters, packet.sequence)
+        self._jitter.insert(packet.sequence, packet.payload, now_us)
+
+    def _restart(self) -> None:
+        if self._jitter is not None:
+            self._counters.discarded += self._jitter.waiting
+        self._jitter = None
+
+    def _watch(self, now_us: int) -> None:
+        """Report silence once."""
+        idle_us = now_us - self._last_rx_us
+        timeout_us = self._params.timeout_ms * 1000
+        if self._params.receive and 0 < timeout_us <= idle_us and not self._idle:
+            self._idle = True
+            self.events.append(Idle(idle_us // 1000))

@@ -1,0 +1,210 @@
+"""The driver of the C media plane: its frames and events, in batches, to the taps and queues of Trio tasks.
+
+Packets, jitter buffers, codecs and the 20 ms clock live in C on a thread of their own. One pump task waits for
+the plane's eventfd, crosses into C once per batch, and hands every frame to its taps without a task switch.
+A stream that nobody taps costs Python nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+
+import attrs
+import trio
+
+import native
+from actors.call.errors import MediaUnavailable
+from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout
+from actors.runtime import LossyReceiver, LossySender, open_lossy
+from clutch.media.errors import UnsupportedCodec
+from clutch.media.params import Address, RtpParams
+
+MAX_EVENTS = 64
+"""Events that may wait for `next_event`; later ones are lost until there is room."""
+
+_ALWAYS = frozenset({"pcmu", "pcma", "l16"})
+
+
+@attrs.define(eq=False)
+class NativePlane:
+    """`MediaPlane` in C.
+
+    `host` is the IP address to bind; streams use the even ports of `ports`, the least recently used first.
+    `randbits` gives n random bits for SSRCs and first numbers.
+    """
+
+    _host: str
+    _ports: range = attrs.field(alias="ports")
+    _randbits: Callable[[int], int] = secrets.randbits
+    _plane: native.Plane | None = attrs.field(init=False, default=None, repr=False)
+    _streams: dict[int, NativeRtpStream] = attrs.field(init=False, factory=dict)
+
+    @property
+    def codecs(self) -> frozenset[str]:
+        """See `MediaPlane.codecs`: Opus if the build has it."""
+        return _ALWAYS | (native.features() & {"opus"})
+
+    @property
+    def ports_in_use(self) -> int:
+        """See `MediaPlane.ports_in_use`. A closed stream has its port until the reactor let go: some ms."""
+        return self._plane.open_streams if self._plane else 0
+
+    def open(self, sid: str) -> NativeRtpStream:
+        """See `MediaPort.open`. Raises RuntimeError while the plane does not run."""
+        if self._plane is None:
+            raise RuntimeError("open a stream while the plane runs")
+        try:
+            core = self._plane.open(self._randbits(32), self._randbits(16), self._randbits(32))
+        except native.MediaError as error:
+            raise MediaUnavailable(str(error)) from error
+        stream = NativeRtpStream(sid, (self._host, core.port), core, self._forget)
+        self._streams[core.id] = stream
+        return stream
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """See `MediaPlane.run`. Raises `native.MediaError` if the plane cannot be started."""
+        plane = native.Plane(self._host, self._ports[0], self._ports[-1])
+        self._plane = plane
+        try:
+            task_status.started()
+            while True:
+                await trio.lowlevel.wait_readable(plane.wake_fd)
+                self._drain(plane)
+        finally:
+            self._plane = None
+            for stream in list(self._streams.values()):
+                stream.close()
+            plane.close()
+
+    def _drain(self, plane: native.Plane) -> None:
+        """Deliver everything that waits. Streams that are closed already are passed over."""
+        plane.begin_drain()
+        streams = self._streams
+        for key, event in plane.events():
+            if (stream := streams.get(key)) is not None:
+                stream._report(event)
+        for key, tick, rate_hz, uplink, downlink, concealed in plane.frames():
+            if (stream := streams.get(key)) is not None:
+                stream._deliver(MediaFrame(tick, rate_hz, uplink, downlink, concealed))
+
+    def _forget(self, key: int) -> None:
+        self._streams.pop(key, None)
+
+
+@attrs.define(eq=False)
+class NativeRtpStream:
+    """`RtpStream` of a `NativePlane`."""
+
+    sid: str
+    local: Address
+    """See `RtpStream.local`."""
+    _core: native.Stream = attrs.field(repr=False)
+    _on_close: Callable[[int], None] = attrs.field(repr=False)
+    _rate_hz: int = attrs.field(init=False, default=0)
+    _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
+    _closed: bool = attrs.field(init=False, default=False)
+    _events: trio.MemorySendChannel[MediaEvent] = attrs.field(init=False, repr=False)
+    _incoming: trio.MemoryReceiveChannel[MediaEvent] = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._events, self._incoming = trio.open_memory_channel[MediaEvent](MAX_EVENTS)
+
+    @property
+    def rate_hz(self) -> int:
+        """See `MediaStream.rate_hz`."""
+        return self._rate_hz
+
+    @property
+    def queued_ms(self) -> int:
+        """See `MediaStream.queued_ms`."""
+        return self._core.queued_samples * 1000 // self._rate_hz if self._rate_hz else 0
+
+    def connect(self, params: RtpParams) -> None:
+        """See `RtpStream.connect`."""
+        try:
+            self._core.connect(_native_params(params))
+        except native.MediaError as error:
+            if error.errno == errno.ENOTSUP:
+                raise UnsupportedCodec(params.codec.name) from error
+            raise
+        self._rate_hz = params.codec.rate_hz
+
+    def tap(self, capacity: int = 50) -> LossyReceiver[MediaFrame]:
+        """See `MediaStream.tap`. A closed stream gives a reader that is at its end."""
+        sender: LossySender[MediaFrame]
+        sender, receiver = open_lossy(capacity)
+        if self._closed:
+            sender.close()
+            return receiver
+        if not self._taps:
+            self._core.tap(True)
+        self._taps.append(sender)
+        return receiver
+
+    async def next_event(self) -> MediaEvent:
+        """See `MediaStream.next_event`."""
+        return await self._incoming.receive()
+
+    def send(self, pcm: bytes) -> int:
+        """See `MediaStream.send`."""
+        return self._core.send(pcm)
+
+    def clear(self) -> None:
+        """See `MediaStream.clear`."""
+        self._core.clear()
+
+    def send_dtmf(self, digits: str, *, tone_ms: int = 100, gap_ms: int = 60) -> None:
+        """See `MediaStream.send_dtmf`. Digits beyond the 64 that may wait are dropped."""
+        self._core.send_dtmf(digits, tone_ms=tone_ms, gap_ms=gap_ms)
+
+    def stats(self) -> MediaStats:
+        """See `MediaStream.stats`."""
+        return MediaStats(**self._core.stats()._asdict())
+
+    def close(self) -> None:
+        """See `MediaStream.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._core.close()
+        for tap in self._taps:
+            tap.close()
+        self._events.close()
+        self._incoming.close()
+        self._on_close(self._core.id)
+
+    def _report(self, event: native.Event) -> None:
+        if not isinstance(event, native.Closed):
+            with suppress(trio.WouldBlock):
+                self._events.send_nowait(_public(event))
+
+    def _deliver(self, frame: MediaFrame) -> None:
+        self._taps = [tap for tap in self._taps if tap.send(frame)]
+        if not self._taps:
+            # Refused if the plane is flooded with commands: then the next frame asks again.
+            with suppress(native.MediaError):
+                self._core.tap(False)
+
+
+def _native_params(params: RtpParams) -> native.Params:
+    codec, event = params.codec, params.telephone_event
+    return native.Params(
+        params.remote,
+        codec.name,
+        codec.rate_hz,
+        codec.payload_type,
+        -1 if event is None else event,
+        send=params.send,
+        receive=params.receive,
+        timeout_ms=params.timeout_ms,
+        learn=params.learn,
+    )
+
+
+def _public(event: native.Dtmf | native.Timeout) -> MediaEvent:
+    if isinstance(event, native.Timeout):
+        return MediaTimeout(event.idle_ms)
+    return Dtmf(event.digit, event.duration_ms)

@@ -1,0 +1,40 @@
+"""What every media plane offers to the legs: the Python twin and the driver of the native one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+
+from actors.call.ports import MediaPort, MediaStream
+from clutch.media.params import Address, RtpParams
+
+
+class RtpStream(MediaStream, Protocol):
+    """A `MediaStream` that signalling can describe and connect."""
+
+    @property
+    def local(self) -> Address:
+        """Where this stream receives; what our SDP says."""
+
+    def connect(self, params: RtpParams) -> None:
+        """Start, or go on with other parameters after a re-INVITE.
+
+        With the same codec and rate all audio is kept; with another, what waits is dropped; with another
+        remote the peer's real address is learnt anew. Raises `UnsupportedCodec`, and then changes nothing.
+        """
+
+
+class MediaPlane(MediaPort[RtpStream], Protocol):
+    """A plane: the streams of many calls, paced together."""
+
+    @property
+    def codecs(self) -> frozenset[str]:
+        """Values of `Codec.name` that streams can be connected with."""
+
+    @property
+    def ports_in_use(self) -> int:
+        """Local ports that streams have."""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve streams until cancelled; `open` works from the start report on. Closes what is left open."""

@@ -1,0 +1,253 @@
+"""Sockets of the SIP endpoint: UDP and TCP listeners, and connections that are made, reused and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import attrs
+import trio
+
+from clutch.net.errors import AddressUnavailable, BrokenStream, ConnectFailed
+from clutch.net.link import Address, Datagrams, Listener, Network, Stream
+from clutch.wire.sip.errors import SipParseError
+from clutch.wire.sip.flow import Flow
+from clutch.wire.sip.framing import KeepAlive, StreamFramer
+from clutch.wire.sip.message import Message
+
+IDLE_S = 180.0
+"""How long a connection may bring no whole message, unless a session lives on it."""
+MAX_CONNECTIONS = 1_000
+"""Connections that peers may hold open; one more is closed as soon as it is made."""
+OUTBOX = 64
+"""Messages that may wait for a peer who does not read; one more, and its connection is closed."""
+LINGER_S = 2.0
+"""How long answers may still be written after the peer has finished."""
+_PONG = b"\r\n"
+_UNSPECIFIED = frozenset({"0.0.0.0", "::"})
+
+
+@attrs.frozen
+class Bind:
+    """An address to listen on."""
+
+    transport: str
+    """``UDP`` or ``TCP``."""
+    host: str
+    port: int
+    """0: any free one."""
+
+    def __str__(self) -> str:
+        return f"{self.transport.lower()}:{self.host}:{self.port}"
+
+
+class Upper(Protocol):
+    """Who gets what the sockets bring."""
+
+    def received(self, message: bytes | Message, source: Flow) -> None:
+        """A datagram or a message came."""
+
+    def malformed(self, error: SipParseError, source: Flow) -> None:
+        """A message came on a stream that could not be read."""
+
+    def lost(self, flow: Flow) -> None:
+        """A connection could not be made, or has ended."""
+
+    def in_use(self, flow: Flow) -> bool:
+        """Whether a session lives on this connection."""
+
+
+@attrs.define(eq=False)
+class _Connection:
+    """One stream and its outbox. The stream comes later if we are the ones who connect."""
+
+    flow: Flow
+    scope: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
+    outbox: trio.MemorySendChannel[bytes] = attrs.field(init=False)
+    waiting: trio.MemoryReceiveChannel[bytes] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.outbox, self.waiting = trio.open_memory_channel(OUTBOX)
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.outbox.send_nowait(data)
+        except trio.WouldBlock:
+            self.scope.cancel(reason="the peer does not read")
+
+
+@attrs.define(eq=False)
+class Transports:
+    """All sockets of one endpoint."""
+
+    _network: Network
+    _upper: Upper
+    _nursery: trio.Nursery
+    _datagrams: dict[Bind, Datagrams] = attrs.field(init=False, factory=dict)
+    _listeners: dict[Bind, Listener] = attrs.field(init=False, factory=dict)
+    _connections: dict[Flow, _Connection] = attrs.field(init=False, factory=dict)
+    _accepted: int = attrs.field(init=False, default=0)
+    _closed: bool = attrs.field(init=False, default=False)
+
+    @property
+    def binds(self) -> tuple[Bind, ...]:
+        """What is listened on, with real ports."""
+        return (*self._datagrams, *self._listeners)
+
+    @property
+    def connections(self) -> int:
+        """How many streams are open or being opened."""
+        return len(self._connections)
+
+    def open(self, binds: Sequence[Bind]) -> None:
+        """Bind everything and start to receive. Raises `PortInUse` or `AddressUnavailable`."""
+        for bind in binds:
+            if bind.transport == "UDP":
+                datagrams = self._network.open_datagrams(bind.host, bind.port)
+                real = attrs.evolve(bind, port=datagrams.address[1])
+                self._datagrams[real] = datagrams
+                self._nursery.start_soon(self._receive_datagrams, real, datagrams)
+            else:
+                listener = self._network.listen_streams(bind.host, bind.port)
+                real = attrs.evolve(bind, port=listener.address[1])
+                self._listeners[real] = listener
+                self._nursery.start_soon(self._accept, real, listener)
+
+    def close(self) -> None:
+        """Give all ports back; nothing is sent any more. Idempotent. Connections end with the nursery."""
+        self._closed = True
+        for datagrams in self._datagrams.values():
+            datagrams.close()
+        for listener in self._listeners.values():
+            listener.close()
+
+    def flow_to(self, transport: str | None, remote: Address) -> Flow | None:
+        """The way to a peer, by UDP if `transport` is None and we have it; None if we have no such socket."""
+        family = ":" in remote[0]
+        for bind in self.binds:
+            if transport in {None, bind.transport} and family == (":" in bind.host):
+                with suppress(AddressUnavailable):
+                    return self._flow(bind, remote)
+        return None
+
+    def is_open(self, flow: Flow) -> bool:
+        """True if messages on this flow need no new connection."""
+        return not flow.reliable or flow in self._connections
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Send a message, connecting first if need be. What cannot be sent is told to `Upper.lost`, later."""
+        if self._closed:
+            return
+        if not flow.reliable:
+            self._send_datagram(data, flow)
+            return
+        connection = self._connections.get(flow)
+        if connection is None:
+            connection = self._start(flow, None)
+        connection.send(data)
+
+    def _send_datagram(self, data: bytes, flow: Flow) -> None:
+        for bind, datagrams in self._datagrams.items():
+            if bind.port == flow.local[1] and bind.host in {flow.local[0], *_UNSPECIFIED}:
+                datagrams.send(data, flow.remote)
+                return
+
+    def _flow(self, bind: Bind, remote: Address) -> Flow:
+        host = self._network.source_for(remote[0]) if bind.host in _UNSPECIFIED else bind.host
+        return Flow(bind.transport, (host, bind.port), remote)
+
+    async def _receive_datagrams(self, bind: Bind, datagrams: Datagrams) -> None:
+        while True:
+            data, remote = await datagrams.receive()
+            with suppress(AddressUnavailable):
+                self._upper.received(data, self._flow(bind, remote))
+
+    async def _accept(self, bind: Bind, listener: Listener) -> None:
+        while True:
+            stream = await listener.accept()
+            try:
+                flow = self._flow(bind, stream.remote)
+            except AddressUnavailable:
+                stream.close()
+                continue
+            if self._accepted >= MAX_CONNECTIONS:
+                stream.close()
+            else:
+                self._start(flow, stream)
+
+    def _start(self, flow: Flow, stream: Stream | None) -> _Connection:
+        connection = self._connections[flow] = _Connection(flow)
+        self._accepted += stream is not None
+        self._nursery.start_soon(self._run, connection, stream)
+        return connection
+
+    async def _run(self, connection: _Connection, stream: Stream | None) -> None:
+        accepted = stream is not None
+        try:
+            with connection.scope:
+                if stream is None:
+                    stream = await self._network.connect_stream(*connection.flow.remote)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, connection, stream)
+                    await self._read(connection, stream)
+                    self._forget(connection)
+                    nursery.cancel_scope.deadline = trio.current_time() + LINGER_S
+        except ConnectFailed:
+            pass
+        finally:
+            if stream is not None:
+                stream.close()
+            self._accepted -= accepted
+            self._forget(connection)
+
+    def _forget(self, connection: _Connection) -> None:
+        """Nothing more is put into this connection; what waits in it may still be sent."""
+        if self._connections.get(connection.flow) is connection:
+            del self._connections[connection.flow]
+            connection.outbox.close()
+            self._upper.lost(connection.flow)
+
+    async def _write(self, connection: _Connection, stream: Stream) -> None:
+        try:
+            async for data in connection.waiting:
+                await stream.send(data)
+        except BrokenStream:
+            connection.scope.cancel(reason="the connection broke")
+
+    async def _read(self, connection: _Connection, stream: Stream) -> None:
+        framer = StreamFramer()
+        deadline = trio.current_time() + IDLE_S
+        while True:
+            data = b""
+            with trio.move_on_at(deadline) as idle:
+                try:
+                    data = await stream.receive()
+                except BrokenStream:
+                    return
+            if idle.cancelled_caught and self._upper.in_use(connection.flow):
+                deadline = trio.current_time() + IDLE_S
+            elif not data:
+                return
+            framer.receive(data)
+            if self._deliver(framer, connection):
+                deadline = trio.current_time() + IDLE_S
+            if framer.dead:
+                return
+
+    def _deliver(self, framer: StreamFramer, connection: _Connection) -> bool:
+        """Pass on every whole message; say whether there was one, or a ping."""
+        delivered = False
+        while True:
+            try:
+                message = framer.next()
+            except SipParseError as error:
+                self._upper.malformed(error, connection.flow)
+                continue
+            if message is None:
+                return delivered
+            delivered = True
+            if isinstance(message, KeepAlive):
+                connection.send(_PONG)
+            else:
+                self._upper.received(message, connection.flow)

@@ -1,0 +1,230 @@
+"""The media plane in Python, on Trio time: for virtual clocks, and for machines without the native build."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import attrs
+import trio
+
+from actors.call.errors import MediaUnavailable
+from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout
+from actors.runtime import LossyReceiver, LossySender, open_lossy
+from clutch.media.params import Address, RtpParams
+from clutch.media.payload import FORMATS
+from clutch.media.stream import Tick, TwinStream
+from clutch.media.uplink import Idle, StreamEvent
+from clutch.net.errors import NetworkError
+from clutch.net.link import Datagrams, Network
+from clutch.wire.errors import MalformedPacket
+from clutch.wire.rtp import RtpPacket, is_rtcp
+
+MAX_EVENTS = 64
+"""Events that may wait for `next_event`; later ones are lost until there is room."""
+MAX_LAG_S = 0.2
+"""Ticks missed by less are made up for at once; those of a longer stall are left out."""
+
+_TICK_S = FRAME_MS / 1000
+
+
+def _now_us() -> int:
+    return round(trio.current_time() * 1_000_000)
+
+
+def _even(ports: Iterable[int]) -> deque[int]:
+    return deque(port for port in ports if port % 2 == 0)
+
+
+@attrs.define(eq=False)
+class TwinPlane:
+    """`MediaPlane` in Python. Costs about a hundred times what the native one does.
+
+    `host` is the address to bind; streams use the even ports of `ports`, the least recently used first.
+    `randbits` gives n random bits for SSRCs and first numbers.
+    """
+
+    _network: Network
+    _host: str
+    _free: deque[int] = attrs.field(alias="ports", converter=_even)
+    _randbits: Callable[[int], int] = secrets.randbits
+    _streams: dict[TwinRtpStream, None] = attrs.field(init=False, factory=dict)
+    _nursery: trio.Nursery | None = attrs.field(init=False, default=None)
+    _opened: trio.Event = attrs.field(init=False, factory=trio.Event)
+
+    @property
+    def codecs(self) -> frozenset[str]:
+        """See `MediaPlane.codecs`: no Opus here."""
+        return frozenset(FORMATS)
+
+    @property
+    def ports_in_use(self) -> int:
+        """See `MediaPlane.ports_in_use`."""
+        return len(self._streams)
+
+    def open(self, sid: str) -> TwinRtpStream:
+        """See `MediaPort.open`. Raises RuntimeError while the plane does not run."""
+        if self._nursery is None:
+            raise RuntimeError("open a stream while the plane runs")
+        datagrams = self._bind()
+        core = TwinStream.open(self._randbits(32), self._randbits(16), self._randbits(32))
+        stream = TwinRtpStream(sid, datagrams, core, self._forget)
+        self._streams[stream] = None
+        self._nursery.start_soon(stream._read, name=f"rtp {sid}")
+        self._opened.set()
+        return stream
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """See `MediaPlane.run`."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started()
+                while True:
+                    await self._opened.wait()
+                    await self._pump()
+                    self._opened = trio.Event()
+        finally:
+            self._nursery = None
+            for stream in list(self._streams):
+                stream.close()
+
+    async def _pump(self) -> None:
+        """Tick all streams as long as there are any."""
+        due = trio.current_time()
+        while self._streams:
+            due = max(due + _TICK_S, trio.current_time() - MAX_LAG_S)
+            await trio.sleep_until(due)
+            now_us = _now_us()
+            for stream in list(self._streams):
+                stream._tick(now_us)
+
+    def _bind(self) -> Datagrams:
+        """A socket on the first port that is really free."""
+        refusal: NetworkError | None = None
+        for _ in range(len(self._free)):
+            port = self._free.popleft()
+            try:
+                return self._network.open_datagrams(self._host, port)
+            except NetworkError as error:
+                self._free.append(port)
+                refusal = error
+        raise MediaUnavailable(str(refusal or "every RTP port is taken")) from refusal
+
+    def _forget(self, stream: TwinRtpStream) -> None:
+        self._streams.pop(stream, None)
+        self._free.append(stream.local[1])
+
+
+@attrs.define(eq=False)
+class TwinRtpStream:
+    """`RtpStream` of a `TwinPlane`."""
+
+    sid: str
+    _datagrams: Datagrams = attrs.field(repr=False)
+    _core: TwinStream = attrs.field(repr=False)
+    _on_close: Callable[[TwinRtpStream], None] = attrs.field(repr=False)
+    _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
+    _closed: bool = attrs.field(init=False, default=False)
+    _events: trio.MemorySendChannel[MediaEvent] = attrs.field(init=False, repr=False)
+    _incoming: trio.MemoryReceiveChannel[MediaEvent] = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._events, self._incoming = trio.open_memory_channel[MediaEvent](MAX_EVENTS)
+
+    @property
+    def local(self) -> Address:
+        """See `RtpStream.local`."""
+        return self._datagrams.address
+
+    @property
+    def rate_hz(self) -> int:
+        """See `MediaStream.rate_hz`."""
+        return self._core.rate_hz
+
+    @property
+    def queued_ms(self) -> int:
+        """See `MediaStream.queued_ms`."""
+        return self._core.queued * 1000 // self.rate_hz if self.rate_hz else 0
+
+    def connect(self, params: RtpParams) -> None:
+        """See `RtpStream.connect`."""
+        self._core.connect(params, _now_us())
+
+    def tap(self, capacity: int = 50) -> LossyReceiver[MediaFrame]:
+        """See `MediaStream.tap`. A closed stream gives a reader that is at its end."""
+        sender: LossySender[MediaFrame]
+        sender, receiver = open_lossy(capacity)
+        if self._closed:
+            sender.close()
+        else:
+            self._taps.append(sender)
+        return receiver
+
+    async def next_event(self) -> MediaEvent:
+        """See `MediaStream.next_event`."""
+        return await self._incoming.receive()
+
+    def send(self, pcm: bytes) -> int:
+        """See `MediaStream.send`."""
+        return self._core.send(pcm)
+
+    def clear(self) -> None:
+        """See `MediaStream.clear`."""
+        self._core.clear()
+
+    def send_dtmf(self, digits: str, *, tone_ms: int = 100, gap_ms: int = 60) -> None:
+        """See `MediaStream.send_dtmf`. Digits beyond the 64 that may wait are dropped."""
+        self._core.send_dtmf(digits, tone_ms, gap_ms)
+
+    def stats(self) -> MediaStats:
+        """See `MediaStream.stats`."""
+        return MediaStats(**attrs.asdict(self._core.counters))
+
+    def close(self) -> None:
+        """See `MediaStream.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._datagrams.close()
+        for tap in self._taps:
+            tap.close()
+        self._events.close()
+        self._incoming.close()
+        self._on_close(self)
+
+    async def _read(self) -> None:
+        """Feed what arrives to the core until the stream is closed."""
+        with suppress(trio.ClosedResourceError):
+            while True:
+                self._receive(*await self._datagrams.receive())
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        if is_rtcp(data):
+            return
+        try:
+            packet = RtpPacket.parse(data)
+        except MalformedPacket:
+            self._core.count_malformed()
+        else:
+            self._core.receive(packet, source, _now_us())
+
+    def _tick(self, now_us: int) -> None:
+        tick = self._core.tick(now_us)
+        if tick is not None:
+            self._deliver(tick)
+        for event in self._core.take_events():
+            with suppress(trio.WouldBlock):
+                self._events.send_nowait(_public(event))
+
+    def _deliver(self, tick: Tick) -> None:
+        if tick.packet is not None:
+            self._datagrams.send(RtpPacket(*tick.packet).to_bytes(), tick.destination)
+        frame = MediaFrame(tick.tick, tick.rate_hz, tick.uplink, tick.downlink, tick.concealed)
+        self._taps = [tap for tap in self._taps if tap.send(frame)]
+
+
+def _public(event: StreamEvent) -> MediaEvent:
+    return MediaTimeout(event.idle_ms) if isinstance(event, Idle) else Dtmf(event.digit, event.duration_ms)

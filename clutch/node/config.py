@@ -1,0 +1,208 @@
+"""What can be configured: one frozen class per table of the TOML file, with types, rules and defaults.
+
+`clutch.node.configure` reads them. docs/operations.md lists the keys for people; a test keeps the two alike.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+
+import attrs
+
+
+class Rule(Protocol):
+    """What an `Annotated` key demands beyond its type."""
+
+    text: str
+    """Completes the sentence "must be …"."""
+
+    def holds(self, value: Any) -> bool:
+        """True if a value of the right type is allowed."""
+
+
+@attrs.frozen
+class Between:
+    """A number from `low` to `high`, both included."""
+
+    low: int
+    high: int
+
+    @property
+    def text(self) -> str:
+        """See `Rule`."""
+        return f"a number from {self.low} to {self.high}"
+
+    def holds(self, value: float) -> bool:
+        """See `Rule`."""
+        return self.low <= value <= self.high
+
+
+@attrs.frozen
+class IpAddress:
+    """An IPv4 or IPv6 address in its text form, no name."""
+
+    text: ClassVar[str] = "an IP address"
+
+    def holds(self, value: str) -> bool:
+        """See `Rule`."""
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            return False
+        return True
+
+
+Port: TypeAlias = Annotated[int, Between(0, 65_535)]
+Host: TypeAlias = Annotated[str, IpAddress()]
+
+
+class Secret:
+    """A password, token or key. Only `reveal` shows it; no repr, log line or error message does."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+
+@attrs.frozen
+class NodeConfig:
+    """``[node]``"""
+
+    data: Path = Path("data")
+    """Folder of everything the node keeps: recordings, keys, state."""
+    drain_s: Annotated[float, Between(0, 86_400)] = 30.0
+    """How long calls may go on after SIGTERM before the node hangs up."""
+
+
+@attrs.frozen
+class SipConfig:
+    """``[sip]``"""
+
+    host: Host = "127.0.0.1"
+    """Address to listen on. Open to this machine only unless you say otherwise."""
+    port: Port = 5060
+    """UDP and TCP port; 0 takes a free one."""
+    tcp: bool = True
+    public_address: Host | None = None
+    """What peers are told to send to (Via, Contact, SDP), where that is not `host`."""
+
+
+@attrs.frozen
+class RtpConfig:
+    """``[rtp]``: media ports, on `sip.host`."""
+
+    first_port: Annotated[int, Between(1024, 65_535)] = 16_384
+    last_port: Annotated[int, Between(1024, 65_535)] = 32_767
+    timeout_s: Annotated[float, Between(0, 86_400)] = 30.0
+    """Silence from the network after which a call is ended; 0 never ends one."""
+
+
+@attrs.frozen
+class HttpConfig:
+    """``[http]``"""
+
+    host: Host = "127.0.0.1"
+    port: Port = 8080
+    """0 takes a free one."""
+
+
+@attrs.frozen
+class MediaConfig:
+    """``[media]``"""
+
+    plane: Literal["auto", "native", "twin"] = "auto"
+    """The C core, its Python twin, or the C core if it was built."""
+
+
+@attrs.frozen
+class RecordingConfig:
+    """``[recording]``"""
+
+    enabled: bool = True
+    dir: Path | None = None
+    """Where recordings go, if not into ``recordings`` under `node.data`."""
+
+
+@attrs.frozen
+class LimitsConfig:
+    """``[limits]``"""
+
+    max_calls: Annotated[int, Between(1, 100_000)] = 500
+    """Calls at a time; the next INVITE is answered 503."""
+    max_duration_s: Annotated[float, Between(1, 604_800)] = 14_400.0
+    """Longest call, counted from the answer."""
+    ring_timeout_s: Annotated[float, Between(1, 3600)] = 30.0
+    """How long an outgoing call may ring."""
+
+
+@attrs.frozen
+class LogConfig:
+    """``[log]``"""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+    """``auto`` is for people on a terminal and JSON elsewhere."""
+
+
+@attrs.frozen
+class EchoAgent:
+    """``agent = "echo"``: says what it hears."""
+
+
+@attrs.frozen
+class ToneAgent:
+    """``agent = "tone"``: hums."""
+
+    frequency_hz: Annotated[int, Between(20, 3800)] = 440
+
+
+@attrs.frozen
+class PlayAgent:
+    """``agent = "play"``: plays a sound and hangs up."""
+
+    file: Path | None = None
+    """A WAV file; a chime if there is none."""
+
+
+AgentConfig: TypeAlias = EchoAgent | ToneAgent | PlayAgent
+
+AGENTS: Mapping[str, type[EchoAgent | ToneAgent | PlayAgent]] = {
+    "echo": EchoAgent,
+    "tone": ToneAgent,
+    "play": PlayAgent,
+}
+"""What `agent` may be in a table of the dialplan."""
+
+
+@attrs.frozen
+class Config:
+    """Everything that can be set."""
+
+    node: NodeConfig = NodeConfig()
+    sip: SipConfig = SipConfig()
+    rtp: RtpConfig = RtpConfig()
+    http: HttpConfig = HttpConfig()
+    media: MediaConfig = MediaConfig()
+    recording: RecordingConfig = RecordingConfig()
+    limits: LimitsConfig = LimitsConfig()
+    log: LogConfig = LogConfig()
+    dialplan: Mapping[str, AgentConfig] = attrs.field(
+        factory=lambda: {name: agent() for name, agent in AGENTS.items()}
+    )
+    """Who answers ``sip:NAME@…``. Tables in a file replace the default; ``--set`` changes what is there."""
+
+    @property
+    def recordings(self) -> Path:
+        """The folder that recordings go into."""
+        return self.recording.dir or self.node.data / "recordings"

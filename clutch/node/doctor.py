@@ -1,0 +1,126 @@
+"""What this build and this machine can do, and what is missing for the rest."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import errno
+import os
+import socket
+from collections.abc import Mapping
+
+import attrs
+
+import native
+
+_AF_XDP = 44
+_SYS_IO_URING_SETUP = 425  # the same on every architecture that Debian has
+
+
+class State(enum.Enum):
+    """Whether a feature can be used."""
+
+    AVAILABLE = "available"
+    MISSING = "missing"
+    """The build has it, this machine lacks what it needs."""
+    NOT_BUILT = "not built"
+    """This build does not have it."""
+
+
+@attrs.frozen
+class Feature:
+    """One feature and how it stands."""
+
+    name: str
+    state: State
+    why: str
+    """What was found."""
+    how: str = ""
+    """What to do to get it; empty if it is there."""
+
+
+@attrs.frozen
+class Findings:
+    """What `features` judges by; `probe` fills it from the real machine."""
+
+    built: frozenset[str]
+    """What the native plane was compiled with; empty if it is not there."""
+    no_native: str
+    """Why there is no native plane; empty if there is."""
+    kernel: Mapping[str, str]
+    """For ``io_uring`` and ``af_xdp``: what the kernel refuses; empty if it agrees."""
+
+
+def probe() -> Findings:
+    """Ask the compiled library and the kernel. Takes well under a millisecond and changes nothing."""
+    kernel = {"io_uring": _refusal(_try_io_uring()), "af_xdp": _refusal(_try_af_xdp())}
+    return Findings(native.features(), native.reason, kernel)
+
+
+def features(findings: Findings) -> list[Feature]:
+    """Every feature that a build may have, always the same names in the same order."""
+    return [
+        _native(findings),
+        Feature("twin", State.AVAILABLE, "the media plane in Python; G.711 and L16"),
+        Feature("udp", State.AVAILABLE, f"RTP over UDP sockets, by the {_plane(findings)}"),
+        _kernel_backend("io_uring", findings),
+        _kernel_backend("af_xdp", findings),
+        _opus(findings),
+        Feature("srtp", State.NOT_BUILT, "media is not encrypted", _NOT_YET),
+    ]
+
+
+def available(findings: Findings) -> list[str]:
+    """The names of the features that can be used."""
+    return [feature.name for feature in features(findings) if feature.state is State.AVAILABLE]
+
+
+_NOT_YET = "nothing to install: this version of clutch does not have it"
+_REBUILD = "apt-get install gcc python3-dev pkg-config libopus-dev, then: python native/build.py"
+
+
+def _plane(findings: Findings) -> str:
+    return "Python twin" if findings.no_native else "C core"
+
+
+def _native(findings: Findings) -> Feature:
+    if findings.no_native:
+        return Feature("native", State.NOT_BUILT, findings.no_native, _REBUILD)
+    return Feature("native", State.AVAILABLE, "the media plane in C")
+
+
+def _opus(findings: Findings) -> Feature:
+    if "opus" in findings.built:
+        return Feature("opus", State.AVAILABLE, "libopus, in the C core")
+    why = "it comes with the C core" if findings.no_native else "libopus was not there at build time"
+    return Feature("opus", State.NOT_BUILT, why, _REBUILD)
+
+
+def _kernel_backend(name: str, findings: Findings) -> Feature:
+    refusal = findings.kernel[name]
+    kernel = f"the kernel refuses it: {refusal}" if refusal else "the kernel has it"
+    if name not in findings.built:
+        return Feature(name, State.NOT_BUILT, f"no such backend in this build; {kernel}", _NOT_YET)
+    if refusal:
+        return Feature(name, State.MISSING, kernel, "another kernel, or the capabilities it asks for")
+    return Feature(name, State.AVAILABLE, kernel)
+
+
+def _refusal(code: int) -> str:
+    return os.strerror(code) if code else ""
+
+
+def _try_io_uring() -> int:
+    """0, or the errno that says no. A ring of no entries is refused by every kernel that has rings."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(_SYS_IO_URING_SETUP, 0, None)
+    code = ctypes.get_errno()
+    return 0 if code in (errno.EINVAL, errno.EFAULT) else code
+
+
+def _try_af_xdp() -> int:
+    try:
+        socket.socket(_AF_XDP, socket.SOCK_RAW).close()
+    except OSError as error:
+        return error.errno or errno.EAFNOSUPPORT
+    return 0

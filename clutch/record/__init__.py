@@ -1,0 +1,1 @@
+"""RecordSink adapters: where the two sides of a call are kept."""

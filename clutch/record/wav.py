@@ -1,0 +1,124 @@
+"""One stereo WAV file per call: left is what the caller said, right is what the caller heard."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from io import FileIO
+from pathlib import Path
+
+import attrs
+import numpy as np
+import trio
+
+from actors.call.ports import FRAME_MS, MediaFrame
+from clutch.media.wav import HEADER_BYTES, MAX_DATA_BYTES, wav_header
+from clutch.record.errors import RecordError
+
+Writer = Callable[[Callable[[], None]], Awaitable[None]]
+"""Runs blocking work away from the event loop and raises what it raises."""
+
+
+def thread_writer(threads: int = 8) -> Writer:
+    """Work in worker threads, `threads` at a time; one writer serves all recordings of a node.
+
+    A cancelled caller does not wait: the work it started goes on alone, what was not started is dropped.
+    So a disk that hangs costs those threads and the recordings, and no call is late in ending.
+    """
+    limiter = trio.CapacityLimiter(threads)
+
+    async def run(work: Callable[[], None]) -> None:
+        await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+
+    return run
+
+
+@attrs.define(eq=False)
+class WavSink:
+    """A RecordSink that makes one file, readable by its owner only, with the first frame written.
+
+    The file is valid after every `write`, also if the process dies. `write` raises `RecordError` if the file
+    exists, if the disk does not take it, or if the sampling rate changes in mid-call.
+    """
+
+    path: Path
+    _writer: Writer
+    _file: _File = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._file = _File(self.path)
+
+    async def write(self, frames: Sequence[MediaFrame]) -> None:
+        """Append a batch in one go of the writer. See `RecordSink.write`."""
+        await self._writer(lambda: self._file.append(frames))
+
+    async def aclose(self) -> None:
+        """Close the file, once a write that was cancelled is through. Idempotent."""
+        await self._writer(self._file.close)
+
+
+@attrs.define(eq=False)
+class _File:
+    """The blocking half. Its lock is for a write that outlives its cancelled caller."""
+
+    path: Path
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+    _file: FileIO | None = None
+    _closed: bool = False
+    _rate_hz: int = 0
+    _first_tick: int = 0
+
+    def append(self, frames: Sequence[MediaFrame]) -> None:
+        with self._lock:
+            try:
+                for run in _runs(frames):
+                    self._append_run(run)
+            except OSError as error:
+                raise RecordError(f"{self.path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
+
+    def _append_run(self, run: Sequence[MediaFrame]) -> None:
+        if self._closed:
+            return
+        if self._file is None:
+            self._file = open(self.path, "xb", buffering=0, opener=_private)  # noqa: SIM115 - close() does
+            self._rate_hz, self._first_tick = run[0].rate_hz, run[0].tick
+        if run[0].rate_hz != self._rate_hz:
+            raise RecordError(f"{self.path}: the rate changed from {self._rate_hz} to {run[0].rate_hz} Hz")
+        # The place of a frame follows from its tick: missing ones leave a hole, which reads as silence.
+        start = (run[0].tick - self._first_tick) * (self._rate_hz * FRAME_MS // 1000) * 4
+        data = _interleave(run)
+        if start + len(data) > MAX_DATA_BYTES:
+            raise RecordError(f"{self.path}: a WAV file holds 4 GiB, and it is full")
+        _write_at(self._file, HEADER_BYTES + start, data)
+        _write_at(self._file, 0, wav_header(self._rate_hz, 2, start + len(data)))
+
+
+def _runs(frames: Sequence[MediaFrame]) -> list[list[MediaFrame]]:
+    """Split where a tick is missing or the rate changes."""
+    runs = itertools.groupby(enumerate(frames), lambda pair: (pair[1].tick - pair[0], pair[1].rate_hz))
+    return [[frame for _, frame in run] for _, run in runs]
+
+
+def _interleave(frames: Sequence[MediaFrame]) -> bytes:
+    left = np.frombuffer(b"".join(frame.uplink for frame in frames), np.int16)
+    right = np.frombuffer(b"".join(frame.downlink for frame in frames), np.int16)
+    return np.stack((left, right), axis=1).astype("<i2").tobytes()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _write_at(file: FileIO, offset: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(file.fileno(), rest, offset)
+        rest, offset = rest[written:], offset + written

@@ -1,0 +1,252 @@
+"""Offer/answer for one audio stream (RFC 3264): make an offer, answer one, read an answer.
+
+One audio stream is used; any other media line of a peer is rejected with port 0. An answer of ours names
+exactly one codec, so that the codec cannot change in mid-stream. Old-style hold (``c=0.0.0.0``, RFC 3264
+section 8.4) counts as a peer that does not want to receive.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from clutch.wire.sdp.codecs import EVENT_PAYLOAD_TYPES, STATIC, TELEPHONE_EVENT, CodecOffer
+from clutch.wire.sdp.errors import NotAcceptable
+from clutch.wire.sdp.fields import Connection, Direction, Line, Origin, RtpMap, is_number
+from clutch.wire.sdp.session import Media, Session
+
+PTIME_MS = 20
+"""Packet duration that we send and ask for."""
+
+_PROTOCOL = "RTP/AVP"
+
+
+@attrs.frozen
+class LocalMedia:
+    """What our side brings to the negotiation."""
+
+    address: str
+    """The IP address that the peer shall send to."""
+    port: int
+    codecs: Sequence[CodecOffer]
+    """By preference, best first."""
+    session_id: int
+    """For the ``o=`` line of a first description: unique per session (RFC 8866 section 5.2)."""
+    session_version: int = 1
+    """Version of a first description. Later ones count on from the previous."""
+    telephone_event: bool = True
+    """Whether RFC 4733 events are welcome."""
+    direction: Direction = Direction.SENDRECV
+    """What we want; SENDONLY puts the peer on hold."""
+
+    @property
+    def family(self) -> str:
+        """``IP4`` or ``IP6``."""
+        return f"IP{ipaddress.ip_address(self.address).version}"
+
+
+@attrs.frozen
+class Agreed:
+    """What both sides agreed on."""
+
+    remote: tuple[str, int]
+    """Where the peer receives. The address is unspecified (``0.0.0.0``) if the peer holds us the old way."""
+    codec: CodecOffer
+    """The entry of `LocalMedia.codecs` that was chosen."""
+    payload_type: int
+    """The number that the peer expects the codec under."""
+    telephone_event: int | None
+    """The number that the peer expects events under, or None: not agreed for the codec's clock rate."""
+    send: bool
+    """Whether we may send."""
+    receive: bool
+    """Whether the peer may send."""
+
+
+def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
+    """Describe what we would like: all codecs of `local`, in its order.
+
+    `previous` is the description that we sent last in this dialog, as offer or answer. Then its origin is
+    kept (the version counts on if anything changed), its payload types keep their meaning, and its other
+    streams stay in their places, switched off (RFC 3264 section 8).
+    """
+    streams = previous.media if previous else ()
+    at = _in_use(streams)
+    known = streams[at].rtpmaps() if at < len(streams) else {}
+    audio = _audio(local, _numbered(_wanted(local), known), local.direction)
+    return _session(local, previous, [Line("t", "0 0")], _replaced(streams, at, audio))
+
+
+def answer(offer: Session, local: LocalMedia, previous: Session | None = None) -> tuple[Session, Agreed]:
+    """Answer an offer with the one codec that `local` likes best of those offered, under the offer's number.
+
+    `previous` as in `make_offer`. Raises `NotAcceptable`.
+    """
+    at, remote, codec, maps = _choose(offer, local)
+    theirs = _peer_direction(offer, offer.media[at])
+    agreed = _agreed(local, local.direction, theirs, remote, codec, maps)
+    used = [item for item in maps if item.payload_type in (agreed.payload_type, agreed.telephone_event)]
+    audio = _audio(local, used, Direction.of(send=agreed.send, receive=agreed.receive))
+    times = [line for line in offer.lines if line.type == "t"] or [Line("t", "0 0")]
+    return _session(local, previous, times, _replaced(offer.media, at, audio)), agreed
+
+
+def accept_answer(offer: Session, answer: Session, local: LocalMedia) -> Agreed:
+    """Read the answer to our `offer`, which was made from `local`. Raises `NotAcceptable`.
+
+    If the answer lists several codecs, the first is taken: it is the one that the peer prefers.
+    """
+    at = _in_use(offer.media)
+    if len(answer.media) != len(offer.media):
+        raise NotAcceptable(399, f"{len(offer.media)} streams were offered, {len(answer.media)} answered")
+    media = answer.media[at]
+    if media.kind != "audio" or not media.port:
+        raise NotAcceptable(304, "the audio stream was rejected")
+    maps = _usable(media, offer.media[at].rtpmaps())
+    remote = _remote(answer, media, local)
+    offered = {codec.key: codec for codec in local.codecs}
+    codec = next((offered[item.key] for item in maps if item.key in offered), None)
+    if codec is None:
+        raise NotAcceptable(305, f"no codec of the offer was answered: {_names(maps)}")
+    ours = offer.direction(offer.media[at])
+    return _agreed(local, ours, _peer_direction(answer, media), remote, codec, maps)
+
+
+def _in_use(streams: Sequence[Media]) -> int:
+    """Index of the stream that carries our audio; one past the end if there is none."""
+    return next((at for at, media in enumerate(streams) if media.port), len(streams))
+
+
+def _replaced(streams: Sequence[Media], at: int, audio: Media) -> list[Media]:
+    """The streams with ours at its place and all others rejected (RFC 3264 section 6)."""
+    media = [attrs.evolve(item, port=0, lines=(), port_count=1) for item in streams]
+    media[at : at + 1] = [audio]
+    return media
+
+
+def _choose(offer: Session, local: LocalMedia) -> tuple[int, tuple[str, int], CodecOffer, list[RtpMap]]:
+    """The first offered stream that we can take."""
+    refusals = []
+    for at, media in enumerate(offer.media):
+        if media.kind == "audio" and media.port:
+            try:
+                maps = _usable(media, {})
+                return at, _remote(offer, media, local), _preferred(local, maps), maps
+            except NotAcceptable as refusal:
+                refusals.append(refusal)
+    raise refusals[0] if refusals else NotAcceptable(304, "no audio stream was offered")
+
+
+def _usable(media: Media, defaults: Mapping[int, RtpMap]) -> list[RtpMap]:
+    """What the formats of a stream mean, in their order, if we can use the stream at all."""
+    if media.protocol != _PROTOCOL:
+        raise NotAcceptable(302, f"audio must be {_PROTOCOL}, not {media.protocol}")
+    for value in media.attributes("maxptime"):
+        if is_number(value) and int(value) < PTIME_MS:
+            raise NotAcceptable(305, f"maxptime {value} is less than {PTIME_MS} ms")
+    meanings = {**STATIC, **defaults, **media.rtpmaps()}
+    return [meanings[int(item)] for item in media.formats if is_number(item) and int(item) in meanings]
+
+
+def _preferred(local: LocalMedia, maps: Sequence[RtpMap]) -> CodecOffer:
+    keys = {item.key for item in maps}
+    codec = next((codec for codec in local.codecs if codec.key in keys), None)
+    if codec is None:
+        raise NotAcceptable(305, f"no codec in common: {_names(maps)} offered")
+    return codec
+
+
+def _names(maps: Iterable[RtpMap]) -> str:
+    return ", ".join(f"{item.encoding}/{item.clock_hz}" for item in maps) or "nothing known"
+
+
+def _remote(session: Session, media: Media, local: LocalMedia) -> tuple[str, int]:
+    connection = media.connection or session.connection
+    if connection is None:
+        raise NotAcceptable(301, "the audio stream has no address")
+    try:
+        address = ipaddress.ip_address(connection.address)
+    except ValueError as error:
+        raise NotAcceptable(301, f"not an IP address: {connection.address}") from error
+    if local.family != f"IP{address.version}":
+        raise NotAcceptable(301, f"{local.family} is needed, not {connection.family}")
+    return str(address), media.port
+
+
+def _peer_direction(session: Session, media: Media) -> Direction:
+    """The direction that the peer states; an unspecified address does not receive."""
+    stated = session.direction(media)
+    connection = media.connection or session.connection
+    held = connection is not None and connection.address in ("0.0.0.0", "::")
+    return Direction.of(send=stated.send, receive=stated.receive and not held)
+
+
+def _agreed(
+    local: LocalMedia,
+    ours: Direction,
+    theirs: Direction,
+    remote: tuple[str, int],
+    codec: CodecOffer,
+    maps: Sequence[RtpMap],
+) -> Agreed:
+    event_key = (TELEPHONE_EVENT, codec.clock_hz, 1)
+    events = [item.payload_type for item in maps if item.key == event_key and local.telephone_event]
+    return Agreed(
+        remote,
+        codec,
+        next(item.payload_type for item in maps if item.key == codec.key),
+        events[0] if events else None,
+        send=ours.send and theirs.receive,
+        receive=ours.receive and theirs.send,
+    )
+
+
+def _wanted(local: LocalMedia) -> list[RtpMap]:
+    """All mappings of an offer of ours, with the numbers that we like best."""
+    codecs = [RtpMap(c.payload_type, c.encoding, c.clock_hz, c.channels) for c in local.codecs]
+    clocks = dict.fromkeys(c.clock_hz for c in local.codecs) if local.telephone_event else {}
+    return codecs + [RtpMap(EVENT_PAYLOAD_TYPES[hz], TELEPHONE_EVENT, hz) for hz in clocks]
+
+
+def _numbered(wanted: Sequence[RtpMap], known: Mapping[int, RtpMap]) -> list[RtpMap]:
+    """Give every mapping the number it had, or one that had no other meaning (RFC 3264 section 8.3.2)."""
+    numbers = {item.key: number for number, item in known.items()}
+    taken = {*known, *(item.payload_type for item in wanted)}
+    free = (number for number in range(127, 95, -1) if number not in taken)
+    return [
+        attrs.evolve(item, payload_type=numbers[item.key])
+        if item.key in numbers
+        else (attrs.evolve(item, payload_type=next(free)) if item.payload_type in known else item)
+        for item in wanted
+    ]
+
+
+def _audio(local: LocalMedia, maps: Sequence[RtpMap], direction: Direction) -> Media:
+    """Our media description."""
+    fmtp = {codec.key: codec.fmtp for codec in local.codecs}
+    attributes = []
+    for item in maps:
+        attributes.append(f"rtpmap:{item}")
+        parameters = "0-15" if item.encoding == TELEPHONE_EVENT else fmtp[item.key]
+        if parameters:
+            attributes.append(f"fmtp:{item.payload_type} {parameters}")
+    attributes += [f"ptime:{PTIME_MS}", f"maxptime:{PTIME_MS}", direction.value]
+    formats = tuple(str(item.payload_type) for item in maps)
+    return Media("audio", local.port, _PROTOCOL, formats, tuple(Line("a", value) for value in attributes))
+
+
+def _session(
+    local: LocalMedia, previous: Session | None, times: Sequence[Line], media: Sequence[Media]
+) -> Session:
+    """Our description, under the origin of the previous one if there is one (RFC 3264 section 8)."""
+    connection = Line("c", str(Connection(local.family, local.address)))
+    origin = Origin("-", local.session_id, local.session_version, local.family, local.address)
+    session = Session(origin, (Line("s", "-"), connection, *times), tuple(media))
+    if previous is None:
+        return session
+    same = attrs.evolve(session, origin=previous.origin)
+    if same == previous:
+        return previous
+    return attrs.evolve(same, origin=attrs.evolve(previous.origin, version=previous.origin.version + 1))

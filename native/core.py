@@ -1,0 +1,121 @@
+"""The C media stream without sockets, threads or a clock of its own: for tests and offline use."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from native.errors import check
+from native.library import load
+from native.values import (
+    Address,
+    Event,
+    Params,
+    Stats,
+    read_endpoint,
+    read_event,
+    read_stats,
+    write_digits,
+    write_endpoint,
+    write_params,
+)
+
+FRAME_BYTES = 2 * 960
+PACKET_BYTES = 2048
+
+
+class Tick(NamedTuple):
+    """The outcome of one 20 ms tick."""
+
+    tick: int
+    """Ticks since the core was made."""
+    rate_hz: int
+    """PCM rate; 0, and no PCM, before `Core.connect`."""
+    uplink: bytes
+    downlink: bytes
+    concealed: bool
+    packet: bytes | None
+    """The RTP packet to send, if any."""
+    destination: Address | None
+    """Where to send it."""
+
+
+class Core:
+    """One media stream: packets in with `now_us`, a tick every 20 ms, packets out. For one thread.
+
+    Raises `MediaError` (ENOTSUP) if there is no native library. `now_us` is a monotonic clock of the caller.
+    """
+
+    def __init__(self, ssrc: int, seq: int, timestamp: int) -> None:
+        self._ffi, self._lib = ffi, lib = load()
+        self._stream = ffi.gc(lib.stream_new(ssrc, seq, timestamp), lib.stream_free)
+        self._uplink = ffi.new("int16_t[]", FRAME_BYTES // 2)
+        self._downlink = ffi.new("int16_t[]", FRAME_BYTES // 2)
+        self._packet = ffi.new("uint8_t[]", PACKET_BYTES)
+        self._tick = ffi.new("struct media_tick *")
+        self._tick.uplink = self._uplink
+        self._tick.downlink = self._downlink
+        self._tick.packet = self._packet
+        self._source = ffi.new("struct endpoint *")
+        self._event = ffi.new("struct media_event *")
+        self._events: list[Event] = []
+
+    def connect(self, params: Params, now_us: int) -> None:
+        """Adopt parameters, again on a re-INVITE. Raises `MediaError` and changes nothing if they are bad."""
+        check(
+            self._lib.stream_setup(self._stream, write_params(params, self._ffi), now_us),
+            f"connect with {params.codec} at {params.rate_hz} Hz",
+        )
+
+    def receive(self, packet: bytes, source: Address, now_us: int) -> None:
+        """A datagram came. Anything at all may be in it."""
+        write_endpoint(self._source, source, self._ffi)
+        self._lib.stream_receive(self._stream, packet, len(packet), self._source, now_us)
+        self._take_events()
+
+    def tick(self, now_us: int) -> Tick:
+        """20 ms have passed: play a frame, make a packet."""
+        tick, ffi = self._tick, self._ffi
+        self._lib.stream_tick(self._stream, now_us, tick)
+        self._take_events()
+        size = 2 * (tick.rate_hz // 50)
+        sent = tick.packet_len > 0
+        return Tick(
+            tick.index,
+            tick.rate_hz,
+            ffi.buffer(self._uplink)[:size],
+            ffi.buffer(self._downlink)[:size],
+            tick.concealed,
+            ffi.buffer(self._packet)[: tick.packet_len] if sent else None,
+            read_endpoint(tick.to, ffi) if sent else None,
+        )
+
+    def send(self, pcm: bytes) -> int:
+        """Queue PCM for the network; returns how many bytes were taken."""
+        return 2 * self._lib.stream_send(self._stream, self._ffi.from_buffer(pcm), len(pcm) // 2)
+
+    def clear(self) -> None:
+        """Forget all queued PCM."""
+        self._lib.stream_clear(self._stream)
+
+    @property
+    def queued_samples(self) -> int:
+        """Samples that are queued and not yet sent."""
+        return self._lib.stream_queued(self._stream)
+
+    def send_dtmf(self, digits: str, *, tone_ms: int = 100, gap_ms: int = 60) -> int:
+        """Queue keys; returns how many were taken, 64 may wait. Raises ValueError for a bad digit."""
+        codes = write_digits(digits)
+        return self._lib.stream_dial(self._stream, codes, len(codes), tone_ms, gap_ms)
+
+    def events(self) -> list[Event]:
+        """The events since the last call, oldest first."""
+        events, self._events = self._events, []
+        return events
+
+    def stats(self) -> Stats:
+        """The counters now."""
+        return read_stats(self._stream, self._ffi, self._lib)
+
+    def _take_events(self) -> None:
+        while self._lib.stream_next_event(self._stream, self._event):
+            self._events.append(read_event(self._event, self._lib))

@@ -1,0 +1,131 @@
+/* What Python sees of the media plane.
+ *
+ * The C compiler includes this file and cffi parses it, so that the two cannot disagree; therefore it
+ * holds no preprocessor line, and its includer has included <stdbool.h>, <stddef.h> and <stdint.h>
+ * (use "media.h").
+ *
+ * Results of type int are 0 or a count on success and a negative errno on failure. Times are
+ * microseconds of one monotonic clock, given by the caller. PCM is signed 16 bit, native byte order.
+ */
+
+/* ---- values ---- */
+
+/* An IP address and UDP port. IPv4 is written as the mapped IPv6 address ::ffff:a.b.c.d (RFC 4291
+ * section 2.5.5.2), in network order; the port is in host order. No padding: memcmp compares two. */
+struct endpoint {
+    uint8_t ip[16];
+    uint16_t port;
+};
+
+enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS };
+
+/* What signalling agreed on. */
+struct media_params {
+    struct endpoint remote;  /* where the peer says it receives */
+    int32_t codec;           /* enum codec_id */
+    int32_t rate_hz;         /* of the PCM, and the clock of RTP timestamps */
+    int32_t payload_type;
+    int32_t telephone_event; /* payload type of RFC 4733 events, -1 without */
+    int32_t timeout_ms;      /* 0: never */
+    bool send;
+    bool receive;
+    bool learn;              /* adopt the address that packets really come from */
+};
+
+/* Counters of a stream, in the order of stream_stats(). */
+enum media_counter {
+    PACKETS_SENT,
+    PACKETS_RECEIVED,
+    PLAYED,
+    LATE,
+    DUPLICATE,
+    DISCARDED,
+    CONCEALED,
+    MALFORMED,
+    WRONG_PAYLOAD,
+    WRONG_SOURCE,
+    SSRC_CHANGES,
+    DOWNLINK_DROPPED,
+    MEDIA_COUNTERS
+};
+
+enum media_event_kind { MEDIA_DTMF, MEDIA_TIMEOUT, MEDIA_CLOSED };
+
+/* Something that happened to a stream. */
+struct media_event {
+    uint32_t leg;  /* identity of the leg in its plane; 0 from a bare stream */
+    int32_t kind;  /* enum media_event_kind */
+    int32_t digit; /* DTMF: the character */
+    int32_t ms;    /* DTMF: how long the key was pressed; TIMEOUT: how long nothing came */
+};
+
+/* The outcome of one 20 ms tick. The caller points `uplink` and `downlink` at room for
+ * MEDIA_FRAME_MAX (960) samples each, `packet` at MEDIA_PACKET_MAX (2048) bytes. */
+struct media_tick {
+    int16_t *uplink;
+    int16_t *downlink;
+    uint8_t *packet;
+    size_t packet_len;  /* 0: nothing to send */
+    struct endpoint to; /* where to send it */
+    uint64_t index;     /* ticks since the stream was opened */
+    int32_t rate_hz;    /* 0: never connected, no PCM was written */
+    bool concealed;     /* any sample of uplink was made up */
+};
+
+/* Where one tapped frame lies in the frame ring. Python unpacks arrays of it as "=QIIIBxxx". */
+struct frame_line {
+    uint64_t index;
+    uint32_t leg;
+    uint32_t rate_hz;
+    uint32_t offset;    /* of uplink in the ring; downlink follows it at once */
+    uint8_t concealed;
+    uint8_t reserved[3];
+};
+
+/* ---- build ---- */
+
+/* The names of what was compiled in, separated by spaces: "udp opus". */
+const char *native_features(void);
+
+/* ---- the sans-IO stream (stream.h), for one thread ---- */
+
+struct stream;
+struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp);
+void stream_free(struct stream *stream);
+int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us);
+void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
+                    const struct endpoint *source, int64_t now_us);
+void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick);
+bool stream_next_event(struct stream *stream, struct media_event *event);
+size_t stream_send(struct stream *stream, const void *pcm, size_t samples);
+void stream_clear(struct stream *stream);
+size_t stream_queued(const struct stream *stream);
+size_t stream_dial(struct stream *stream, const char *digits, size_t count, uint32_t tone_ms,
+                   uint32_t gap_ms);
+void stream_stats(const struct stream *stream, uint64_t *counters);
+
+/* ---- the plane (plane.h): every function but plane_open is for one and the same thread ---- */
+
+struct plane;
+struct leg;
+int plane_open(struct plane **plane, const struct endpoint *local, uint16_t first_port,
+               uint16_t last_port);
+void plane_close(struct plane *plane);
+int plane_wake_fd(const struct plane *plane);
+size_t plane_free_ports(const struct plane *plane);
+void plane_begin_drain(struct plane *plane);
+size_t plane_events(struct plane *plane, struct media_event *events, size_t room);
+size_t plane_frames(struct plane *plane, struct frame_line *lines, size_t room);
+const uint8_t *plane_frame_memory(const struct plane *plane, size_t *size);
+void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *events_lost,
+                    uint64_t *send_failures);
+
+int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, struct leg **leg);
+uint32_t leg_id(const struct leg *leg);
+uint16_t leg_port(const struct leg *leg);
+struct stream *leg_stream(struct leg *leg);
+int leg_connect(struct leg *leg, const struct media_params *params);
+int leg_tap(struct leg *leg, bool on);
+int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms, uint32_t gap_ms);
+void leg_close(struct leg *leg);
+void leg_release(struct leg *leg);

@@ -1,0 +1,54 @@
+/* Codecs behind one table: PCMU, PCMA, L16 (RFC 3551) and Opus (RFC 6716, RFC 7587).
+ *
+ * A codec turns whole frames of PCM into payloads and payloads of any duration into PCM. One codec holds
+ * both directions of one stream. Opening may allocate; coding never does.
+ */
+#ifndef CLUTCH_CODEC_H
+#define CLUTCH_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "media.h"
+
+enum {
+    CODEC_OPUS_RATE_HZ = 48000,
+    CODEC_OPUS_BITRATE = 32000, /* bit/s: transparent for speech at full band */
+    CODEC_OPUS_COMPLEXITY = 5,  /* half the processor time of 10 */
+    CODEC_OPUS_PACKET_MAX = 5760, /* samples of 120 ms, the longest packet there is */
+};
+
+struct codec;
+
+/* What a codec can do; one constant table each. */
+struct codec_type {
+    /* Reserve what the codec needs. 0, -EINVAL for a rate it does not have, or -ENOMEM. */
+    int (*open)(struct codec *codec, int32_t rate_hz);
+    void (*close)(struct codec *codec);
+    /* Samples decoded into pcm (at least 1), or -EBADMSG for a payload that is not the codec's. */
+    int (*decode)(struct codec *codec, const uint8_t *payload, size_t len, int16_t *pcm, size_t room);
+    /* Make up n samples of what was lost; NULL if the codec cannot, and the caller does it. */
+    void (*conceal)(struct codec *codec, int16_t *pcm, size_t n);
+    /* Bytes encoded from one frame into room for MEDIA_PAYLOAD_MAX bytes, or -EIO. */
+    int (*encode)(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload);
+    /* Most samples that a payload of MEDIA_PAYLOAD_MAX bytes decodes to. */
+    size_t packet_max;
+};
+
+struct codec {
+    const struct codec_type *type;
+    void *decoder; /* Opus only */
+    void *encoder;
+};
+
+extern const struct codec_type codec_opus; /* codec_opus.c, if the build has it */
+
+/* Open codec `id` (enum codec_id) at a rate. 0, -EINVAL for an id or rate that does not exist, -ENOTSUP for a
+ * codec that this build lacks, -ENOMEM. */
+int codec_open(struct codec *codec, int32_t id, int32_t rate_hz);
+
+/* Give everything back; also right after a failed open. */
+void codec_close(struct codec *codec);
+
+#endif

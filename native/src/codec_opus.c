@@ -1,0 +1,63 @@
+#include "codec.h"
+
+#ifdef HAVE_OPUS
+
+#include <errno.h>
+#include <opus.h>
+#include <string.h>
+
+enum { MONO = 1, NO_FEC = 0 };
+
+static int open_opus(struct codec *codec, int32_t rate_hz)
+{
+    if (rate_hz != CODEC_OPUS_RATE_HZ)
+        return -EINVAL;
+    OpusEncoder *encoder = opus_encoder_create(rate_hz, MONO, OPUS_APPLICATION_VOIP, NULL);
+    codec->encoder = encoder;
+    codec->decoder = opus_decoder_create(rate_hz, MONO, NULL);
+    if (codec->encoder == NULL || codec->decoder == NULL)
+        return -ENOMEM;
+    opus_encoder_ctl(encoder, OPUS_SET_BITRATE(CODEC_OPUS_BITRATE));
+    opus_encoder_ctl(encoder, OPUS_SET_COMPLEXITY(CODEC_OPUS_COMPLEXITY));
+    opus_encoder_ctl(encoder, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE));
+    return 0;
+}
+
+static void close_opus(struct codec *codec)
+{
+    if (codec->encoder != NULL)
+        opus_encoder_destroy(codec->encoder);
+    if (codec->decoder != NULL)
+        opus_decoder_destroy(codec->decoder);
+}
+
+static int decode_opus(struct codec *codec, const uint8_t *payload, size_t len, int16_t *pcm, size_t room)
+{
+    int n = opus_decode(codec->decoder, payload, (opus_int32)len, pcm, (int)room, NO_FEC);
+    return n > 0 ? n : -EBADMSG;
+}
+
+static void conceal_opus(struct codec *codec, int16_t *pcm, size_t n)
+{
+    if (opus_decode(codec->decoder, NULL, 0, pcm, (int)n, NO_FEC) != (int)n)
+        memset(pcm, 0, n * sizeof *pcm);
+}
+
+static int encode_opus(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload)
+{
+    opus_int32 len = opus_encode(codec->encoder, pcm, (int)n, payload, MEDIA_PAYLOAD_MAX);
+    return len > 0 ? len : -EIO;
+}
+
+const struct codec_type codec_opus = {
+    .open = open_opus,
+    .close = close_opus,
+    .decode = decode_opus,
+    .conceal = conceal_opus,
+    .encode = encode_opus,
+    .packet_max = CODEC_OPUS_PACKET_MAX,
+};
+
+#else
+typedef int codec_opus_is_not_built; /* ISO C wants at least one declaration */
+#endif

@@ -1,0 +1,11 @@
+/* What this build can do; `clutch doctor` and native.features() print it. */
+#include "media.h"
+
+const char *native_features(void)
+{
+    return "udp"
+#ifdef HAVE_OPUS
+           " opus"
+#endif
+        ;
+}

@@ -1,0 +1,186 @@
+/* Legs, seen from the caller's thread (plane.h). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "plane.h"
+
+static void kick(struct plane *plane)
+{
+    uint64_t one = 1;
+    (void)!write(plane->kick, &one, sizeof one);
+}
+
+/* Room for a command, or NULL; only CLOSE may use the room that is kept. */
+static struct command *reserve(struct leg *leg, enum command_kind kind)
+{
+    size_t spare = kind == COMMAND_CLOSE ? 0 : leg->plane->command_spare;
+    struct command *command = ring_reserve(&leg->plane->commands, sizeof *command, spare);
+    if (command != NULL)
+        *command = (struct command){.leg = leg, .kind = kind};
+    return command;
+}
+
+static void submit(struct leg *leg)
+{
+    ring_commit(&leg->plane->commands);
+    kick(leg->plane);
+}
+
+/* Bind the leg to the port that was free the longest; ports that somebody else holds go to the end. */
+static int bind_leg(struct leg *leg)
+{
+    struct ports *ports = &leg->plane->ports;
+    int error = -EADDRNOTAVAIL;
+    for (size_t tries = ports->count; tries > 0; tries--) {
+        int port = ports_take(ports);
+        leg->fd = udp_open(&leg->plane->local, (uint16_t)port);
+        if (leg->fd >= 0) {
+            leg->port = (uint16_t)port;
+            return 0;
+        }
+        error = leg->fd;
+        ports_give(ports, (uint16_t)port);
+        if (error != -EADDRINUSE)
+            return error;
+    }
+    return error == -EADDRINUSE ? -EADDRNOTAVAIL : error;
+}
+
+static int watch_and_submit(struct leg *leg)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = leg};
+    if (reserve(leg, COMMAND_OPEN) == NULL)
+        return -EAGAIN;
+    if (epoll_ctl(leg->plane->epoll, EPOLL_CTL_ADD, leg->fd, &event) != 0)
+        return -errno;
+    submit(leg);
+    return 0;
+}
+
+static void link_leg(struct leg *leg)
+{
+    struct plane *plane = leg->plane;
+    leg->older = plane->newest;
+    if (leg->older != NULL)
+        leg->older->newer = leg;
+    plane->newest = leg;
+}
+
+int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, struct leg **out)
+{
+    struct leg *leg = calloc(1, sizeof *leg);
+    if (leg == NULL)
+        return -ENOMEM;
+    leg->plane = plane;
+    leg->id = ++plane->last_id;
+    leg->codec = -1;
+    leg->fd = -1;
+    leg->ipv6 = udp_is_ipv6(&plane->local);
+    link_leg(leg);
+    leg->stream = stream_new(ssrc, seq, timestamp);
+    int error = leg->stream == NULL ? -ENOMEM : bind_leg(leg);
+    if (error == 0)
+        error = watch_and_submit(leg);
+    if (error != 0) {
+        leg_release(leg);
+        return error;
+    }
+    *out = leg;
+    return 0;
+}
+
+uint32_t leg_id(const struct leg *leg)
+{
+    return leg->id;
+}
+
+uint16_t leg_port(const struct leg *leg)
+{
+    return leg->port;
+}
+
+struct stream *leg_stream(struct leg *leg)
+{
+    return leg->stream;
+}
+
+int leg_connect(struct leg *leg, const struct media_params *params)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL)
+        return -ENOMEM;
+    connection->params = *params;
+    int error = stream_prepare(params, &connection->playout);
+    struct command *command = error == 0 ? reserve(leg, COMMAND_CONNECT) : NULL;
+    if (command == NULL) {
+        playout_free(connection->playout);
+        free(connection);
+        return error == 0 ? -EAGAIN : error;
+    }
+    /* Samples of another rate must not be played. */
+    if (leg->codec != params->codec || leg->rate_hz != params->rate_hz)
+        downlink_open(&leg->stream->downlink);
+    leg->codec = params->codec;
+    leg->rate_hz = params->rate_hz;
+    command->connection = connection;
+    submit(leg);
+    return 0;
+}
+
+int leg_tap(struct leg *leg, bool on)
+{
+    struct command *command = reserve(leg, COMMAND_TAP);
+    if (command == NULL)
+        return -EAGAIN;
+    command->value = on;
+    submit(leg);
+    return 0;
+}
+
+int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms, uint32_t gap_ms)
+{
+    int taken = 0;
+    for (size_t i = 0; i < count; i++) {
+        int event = dtmf_event(digits[i]);
+        struct command *command = event >= 0 ? reserve(leg, COMMAND_PRESS) : NULL;
+        if (command == NULL)
+            break;
+        command->value = (uint32_t)event;
+        command->tone_ms = tone_ms;
+        command->gap_ms = gap_ms;
+        ring_commit(&leg->plane->commands);
+        taken++;
+    }
+    kick(leg->plane);
+    return taken;
+}
+
+void leg_close(struct leg *leg)
+{
+    if (leg->closing)
+        return;
+    leg->closing = true;
+    reserve(leg, COMMAND_CLOSE);
+    submit(leg);
+}
+
+void leg_release(struct leg *leg)
+{
+    struct plane *plane = leg->plane;
+    if (leg->newer != NULL)
+        leg->newer->older = leg->older;
+    else
+        plane->newest = leg->older;
+    if (leg->older != NULL)
+        leg->older->newer = leg->newer;
+    if (leg->fd >= 0) {
+        close(leg->fd);
+        ports_give(&plane->ports, leg->port);
+    }
+    if (leg->stream != NULL)
+        stream_free(leg->stream);
+    free(leg);
+}

@@ -1,0 +1,200 @@
+#include "plane.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "reactor.h"
+
+/* ---- life ---- */
+
+static size_t power_of_two(size_t least)
+{
+    size_t size = 1;
+    while (size < least)
+        size *= 2;
+    return size;
+}
+
+static int open_rings(struct plane *plane)
+{
+    /* One CLOSE per port, and what a skip at the end of the memory may waste. */
+    plane->command_spare = (plane->ports.capacity + 1) * ring_footprint(sizeof(struct command));
+    int error = ring_open(&plane->commands, power_of_two(plane->command_spare + PLANE_COMMAND_RING));
+    if (error == 0)
+        error = ring_open(&plane->frames, PLANE_FRAME_RING);
+    if (error == 0)
+        error = ring_open(&plane->events, PLANE_EVENT_RING);
+    return error;
+}
+
+/* Watch an fd without a leg: the reactor looks at both of them in every turn anyway. */
+static int watch(struct plane *plane, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(plane->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+static int open_fds(struct plane *plane)
+{
+    plane->epoll = epoll_create1(EPOLL_CLOEXEC);
+    plane->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    plane->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    plane->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (plane->epoll < 0 || plane->timer < 0 || plane->kick < 0 || plane->wake < 0)
+        return -errno;
+    struct timespec period = {.tv_nsec = REACTOR_PERIOD_US * 1000};
+    struct itimerspec timer = {.it_value = period, .it_interval = period};
+    if (timerfd_settime(plane->timer, 0, &timer, NULL) != 0)
+        return -errno;
+    int error = watch(plane, plane->timer);
+    return error == 0 ? watch(plane, plane->kick) : error;
+}
+
+/* Signals belong to Python's main thread: the reactor is born with all of them blocked. */
+static int start_thread(struct plane *plane)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&plane->thread, NULL, reactor_main, plane);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        pthread_setname_np(plane->thread, "clutch-media");
+    return -error;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static void free_plane(struct plane *plane)
+{
+    close_fd(plane->epoll);
+    close_fd(plane->timer);
+    close_fd(plane->kick);
+    close_fd(plane->wake);
+    ring_close(&plane->commands);
+    ring_close(&plane->frames);
+    ring_close(&plane->events);
+    ports_close(&plane->ports);
+    free(plane);
+}
+
+int plane_open(struct plane **out, const struct endpoint *local, uint16_t first_port, uint16_t last_port)
+{
+    struct plane *plane = aligned_alloc(_Alignof(struct plane), sizeof *plane);
+    if (plane == NULL)
+        return -ENOMEM;
+    memset(plane, 0, sizeof *plane);
+    plane->epoll = plane->timer = plane->kick = plane->wake = -1;
+    plane->local = *local;
+    udp_batch_init(&plane->batch);
+    int error = ports_open(&plane->ports, first_port, last_port);
+    if (error == 0)
+        error = open_rings(plane);
+    if (error == 0)
+        error = open_fds(plane);
+    if (error == 0)
+        error = start_thread(plane);
+    if (error != 0) {
+        free_plane(plane);
+        return error;
+    }
+    *out = plane;
+    return 0;
+}
+
+/* Take what the reactor gave back: free replaced playouts, keep closed legs for plane_events. */
+static void take_returned(struct plane *plane)
+{
+    struct returned *returned = atomic_exchange_explicit(&plane->returned, NULL, memory_order_acquire);
+    while (returned != NULL) {
+        struct returned *next = returned->next;
+        if (returned->closed != NULL) {
+            returned->next = plane->closed;
+            plane->closed = returned;
+        } else {
+            playout_free(returned->spare);
+            free((struct connection *)returned);
+        }
+        returned = next;
+    }
+}
+
+_Static_assert(offsetof(struct connection, returned) == 0, "a connection is freed by its first member");
+
+void plane_close(struct plane *plane)
+{
+    uint64_t one = 1;
+    atomic_store_explicit(&plane->stopping, true, memory_order_release);
+    (void)!write(plane->kick, &one, sizeof one);
+    pthread_join(plane->thread, NULL);
+    reactor_run_commands(plane);
+    take_returned(plane);
+    while (plane->newest != NULL)
+        leg_release(plane->newest);
+    free_plane(plane);
+}
+
+/* ---- draining ---- */
+
+int plane_wake_fd(const struct plane *plane)
+{
+    return plane->wake;
+}
+
+size_t plane_free_ports(const struct plane *plane)
+{
+    return plane->ports.count;
+}
+
+void plane_begin_drain(struct plane *plane)
+{
+    uint64_t count;
+    (void)!read(plane->wake, &count, sizeof count);
+    atomic_exchange_explicit(&plane->woken, false, memory_order_acq_rel);
+    /* Before the rings are read: whatever a closed leg had to say is then already in them. */
+    take_returned(plane);
+}
+
+size_t plane_events(struct plane *plane, struct media_event *events, size_t room)
+{
+    size_t count = 0, len;
+    for (const struct media_event *event; count < room && (event = ring_read(&plane->events, &len)) != NULL;)
+        events[count++] = *event;
+    ring_release(&plane->events);
+    for (; count < room && plane->closed != NULL; plane->closed = plane->closed->next)
+        events[count++] = (struct media_event){.leg = plane->closed->closed->id, .kind = MEDIA_CLOSED};
+    return count;
+}
+
+size_t plane_frames(struct plane *plane, struct frame_line *lines, size_t room)
+{
+    size_t count = 0, len;
+    ring_release(&plane->frames);
+    for (const struct frame_line *line; count < room && (line = ring_read(&plane->frames, &len)) != NULL;)
+        lines[count++] = *line;
+    return count;
+}
+
+const uint8_t *plane_frame_memory(const struct plane *plane, size_t *size)
+{
+    *size = plane->frames.size;
+    return plane->frames.memory;
+}
+
+void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *events_lost,
+                    uint64_t *send_failures)
+{
+    *frames_lost = counter_read(&plane->frames.refused);
+    *events_lost = counter_read(&plane->events.refused);
+    *send_failures = counter_read(&plane->send_failures);
+}

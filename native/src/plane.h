@@ -1,0 +1,126 @@
+/* The media plane: one reactor thread that owns the sockets, streams and pacing clock of many legs.
+ *
+ * Two threads, each with its side:
+ *   the caller (Python's thread) opens, connects and closes legs, allocates and frees, writes downlink
+ *     samples, and drains frames and events;
+ *   the reactor receives, ticks and sends. It never allocates, frees, locks, logs or waits for the caller.
+ * They meet only in
+ *   commands   ring, caller to reactor; an eventfd wakes the reactor
+ *   frames     ring, reactor to caller: tapped audio. Full: the frame is dropped and counted
+ *   events     ring, reactor to caller: keys, timeouts. Full: the event is dropped and counted
+ *   returned   a list, reactor to caller: what the reactor has let go of (closed legs, replaced playouts).
+ *              A list because it must not be lost: a lost one would leak its port for ever. The reactor
+ *              pushes with compare-and-swap, the caller takes everything with one exchange, so there is
+ *              no reuse of a node while somebody holds it (no ABA)
+ *   each stream's downlink queue and counters (downlink.h, counters.h).
+ *
+ * Room in the command ring is kept for one CLOSE of every leg there can be, so leg_close cannot fail; every
+ * other command may be refused with -EAGAIN, and then nothing has happened.
+ *
+ * Pacing: a timer every 5 ms, and four phases; each leg belongs to one and is ticked every fourth time. Legs go
+ * to the emptiest phase, so packets leave evenly instead of in one burst per 20 ms. Expirations that were
+ * missed are caught up one by one, at most PLANE_CATCH_UP of them: after a longer stop the stream resumes
+ * where it was, rather than flooding the network.
+ *
+ * Waking the caller: an eventfd, written at most once until the caller drains. `woken` is exchanged by both
+ * sides (acquire and release); whichever order the exchanges have, either the caller sees what was
+ * written before, or the reactor sees that it must write the eventfd again.
+ */
+#ifndef CLUTCH_PLANE_H
+#define CLUTCH_PLANE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ports.h"
+#include "ring.h"
+#include "stream.h"
+#include "udp.h"
+
+enum {
+    PLANE_PHASES = 4,
+    PLANE_CATCH_UP = 200, /* expirations: one second */
+    PLANE_FRAME_RING = 4 * 1024 * 1024, /* 6,000 frames of 8 kHz, 1,000 of 48 kHz */
+    PLANE_EVENT_RING = 64 * 1024,
+    PLANE_COMMAND_RING = 64 * 1024, /* beside the room that is kept for CLOSE */
+};
+
+/* Something the reactor gives back. */
+struct returned {
+    struct returned *next;
+    struct leg *closed;    /* a leg that was closed, or NULL: ... */
+    struct playout *spare; /* ... the connection that this is part of, and the playout it replaced */
+};
+
+/* New parameters on their way to the reactor, and then back. */
+struct connection {
+    struct returned returned;
+    struct media_params params;
+    struct playout *playout;
+};
+
+struct leg {
+    struct plane *plane;
+    struct stream *stream;
+    int fd;
+    uint32_t id;
+    uint16_t port;
+    bool ipv6;
+    /* the caller's */
+    bool closing;
+    int32_t codec; /* as last connected; -1 before */
+    int32_t rate_hz;
+    struct leg *older, *newer; /* all legs of the plane */
+    /* the reactor's */
+    bool tapped;
+    size_t phase;
+    struct leg *next, *previous; /* legs of the phase */
+    /* the reactor's, then the caller's */
+    struct returned returned;
+};
+
+enum command_kind { COMMAND_OPEN, COMMAND_CONNECT, COMMAND_TAP, COMMAND_PRESS, COMMAND_CLOSE };
+
+struct command {
+    struct leg *leg;
+    struct connection *connection; /* CONNECT */
+    uint32_t kind;                 /* enum command_kind */
+    uint32_t value;                /* TAP: on; PRESS: the event */
+    uint32_t tone_ms;              /* PRESS */
+    uint32_t gap_ms;
+};
+
+struct plane {
+    /* fixed after plane_open */
+    struct endpoint local;
+    int epoll;
+    int timer;
+    int kick; /* eventfd: caller to reactor */
+    int wake; /* eventfd: reactor to caller */
+    size_t command_spare;
+    pthread_t thread;
+    /* shared */
+    struct ring commands;
+    struct ring frames;
+    struct ring events;
+    _Atomic(struct returned *) returned;
+    atomic_bool woken;
+    atomic_bool stopping;
+    counter send_failures;
+    /* the caller's */
+    struct ports ports;
+    struct leg *newest;
+    uint32_t last_id;
+    struct returned *closed; /* legs taken from `returned` and not yet reported */
+    /* the reactor's */
+    struct leg *phases[PLANE_PHASES];
+    size_t phase_legs[PLANE_PHASES];
+    size_t phase;
+    bool produced; /* the caller has something to drain */
+    struct udp_batch batch;
+    int16_t uplink[MEDIA_FRAME_MAX]; /* where untapped audio goes */
+    int16_t downlink[MEDIA_FRAME_MAX];
+    uint8_t packet[MEDIA_PACKET_MAX];
+};
+
+#endif

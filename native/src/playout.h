@@ -1,0 +1,46 @@
+/* One negotiated codec, and the receive side whose size depends on it: packets that come when they like
+ * turn into one frame every 20 ms.
+ *
+ * Missing audio is made up: by the codec's own concealment if it has one, else by repeating the last
+ * frame that was really decoded, ever fainter. Nothing here allocates between open and close.
+ */
+#ifndef CLUTCH_PLAYOUT_H
+#define CLUTCH_PLAYOUT_H
+
+#include "codec.h"
+#include "jitter.h"
+
+struct playout {
+    struct codec codec;
+    int32_t codec_id;
+    int32_t rate_hz;
+    size_t frame;          /* samples of 20 ms */
+    size_t packet_samples; /* of the last decoded packet */
+    size_t waiting;        /* samples in pcm */
+    uint32_t conceal_run;  /* blocks made up since the last decoded packet */
+    uint32_t empty_run;    /* ticks that found no packet since then */
+    bool tail_concealed;   /* the last block in pcm was made up; what a tick leaves over is part of it */
+    struct jitter jitter;
+    int16_t history[MEDIA_FRAME_MAX]; /* the last `frame` decoded samples */
+    int16_t pcm[];                    /* room for a frame and the longest packet */
+};
+
+/* Make one for a codec (enum codec_id) and rate. 0 or the errors of codec_open. */
+int playout_open(struct playout **playout, int32_t codec_id, int32_t rate_hz);
+
+/* Free it; NULL is ignored. */
+void playout_free(struct playout *playout);
+
+/* Take the stream's counters; before anything else, by the thread that will use the playout. */
+void playout_attach(struct playout *playout, counter *counters);
+
+/* Forget all audio, waiting or remembered, and start again. */
+void playout_reset(struct playout *playout);
+
+/* A packet's payload came: 1 <= len <= MEDIA_PAYLOAD_MAX. */
+void playout_insert(struct playout *playout, uint16_t seq, const uint8_t *payload, size_t len, int64_t now_us);
+
+/* Play the next frame into room for playout->frame samples. True if any of it was made up. */
+bool playout_tick(struct playout *playout, int64_t now_us, int16_t *frame);
+
+#endif

@@ -1,0 +1,215 @@
+#include "reactor.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EPOLL_BATCH = 64 };
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Read an eventfd or a timerfd; 0 if it was not due. */
+static uint64_t take_count(int fd)
+{
+    uint64_t count = 0;
+    return read(fd, &count, sizeof count) == (ssize_t)sizeof count ? count : 0;
+}
+
+/* ---- to the caller ---- */
+
+static void give_back(struct plane *plane, struct returned *returned)
+{
+    returned->next = atomic_load_explicit(&plane->returned, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&plane->returned, &returned->next, returned,
+                                                  memory_order_release, memory_order_relaxed))
+        continue;
+    plane->produced = true;
+}
+
+static void report_events(struct plane *plane, struct leg *leg)
+{
+    struct media_event event;
+    while (stream_next_event(leg->stream, &event)) {
+        struct media_event *record = ring_reserve(&plane->events, sizeof *record, 0);
+        if (record == NULL)
+            continue;
+        event.leg = leg->id;
+        *record = event;
+        ring_commit(&plane->events);
+        plane->produced = true;
+    }
+}
+
+static void wake_caller(struct plane *plane)
+{
+    if (!plane->produced)
+        return;
+    plane->produced = false;
+    if (!atomic_exchange_explicit(&plane->woken, true, memory_order_acq_rel)) {
+        uint64_t one = 1;
+        /* Cannot fail: the counter is far from its limit. */
+        (void)!write(plane->wake, &one, sizeof one);
+    }
+}
+
+/* ---- commands ---- */
+
+static void add_leg(struct plane *plane, struct leg *leg)
+{
+    size_t phase = 0;
+    for (size_t i = 1; i < PLANE_PHASES; i++)
+        if (plane->phase_legs[i] < plane->phase_legs[phase])
+            phase = i;
+    leg->phase = phase;
+    leg->previous = NULL;
+    leg->next = plane->phases[phase];
+    if (leg->next != NULL)
+        leg->next->previous = leg;
+    plane->phases[phase] = leg;
+    plane->phase_legs[phase]++;
+}
+
+static void remove_leg(struct plane *plane, struct leg *leg)
+{
+    if (leg->next != NULL)
+        leg->next->previous = leg->previous;
+    if (leg->previous != NULL)
+        leg->previous->next = leg->next;
+    else
+        plane->phases[leg->phase] = leg->next;
+    plane->phase_legs[leg->phase]--;
+    epoll_ctl(plane->epoll, EPOLL_CTL_DEL, leg->fd, NULL);
+    leg->returned.closed = leg;
+    give_back(plane, &leg->returned);
+}
+
+static void connect_leg(struct plane *plane, struct leg *leg, struct connection *connection)
+{
+    connection->returned.spare =
+        stream_connect(leg->stream, &connection->params, connection->playout, now_us());
+    give_back(plane, &connection->returned);
+}
+
+static void run_command(struct plane *plane, const struct command *command)
+{
+    struct leg *leg = command->leg;
+    switch ((enum command_kind)command->kind) {
+    case COMMAND_OPEN:
+        add_leg(plane, leg);
+        break;
+    case COMMAND_CONNECT:
+        connect_leg(plane, leg, command->connection);
+        break;
+    case COMMAND_TAP:
+        leg->tapped = command->value != 0;
+        break;
+    case COMMAND_PRESS:
+        stream_press(leg->stream, (uint8_t)command->value, command->tone_ms, command->gap_ms);
+        break;
+    case COMMAND_CLOSE:
+        remove_leg(plane, leg);
+        break;
+    }
+}
+
+void reactor_run_commands(struct plane *plane)
+{
+    size_t len;
+    for (const struct command *command; (command = ring_read(&plane->commands, &len)) != NULL;)
+        run_command(plane, command);
+    ring_release(&plane->commands);
+}
+
+/* ---- packets and ticks ---- */
+
+static void receive_leg(struct plane *plane, struct leg *leg, int64_t now)
+{
+    size_t count = udp_receive(leg->fd, &plane->batch);
+    for (size_t i = 0; i < count; i++) {
+        struct endpoint source;
+        size_t len = udp_message(&plane->batch, i, &source);
+        stream_receive(leg->stream, plane->batch.data[i], len, &source, now);
+        report_events(plane, leg);
+    }
+}
+
+/* Room in the frame ring for a tapped leg's next frame, its line first; NULL if nobody wants it or it is full. */
+static struct frame_line *reserve_frame(struct plane *plane, const struct leg *leg)
+{
+    const struct playout *playout = leg->stream->playout;
+    if (!leg->tapped || playout == NULL)
+        return NULL;
+    return ring_reserve(&plane->frames, sizeof(struct frame_line) + 2 * playout->frame * sizeof(int16_t), 0);
+}
+
+static void commit_frame(struct plane *plane, struct frame_line *line, const struct leg *leg,
+                         const struct media_tick *tick)
+{
+    *line = (struct frame_line){
+        .index = tick->index,
+        .leg = leg->id,
+        .rate_hz = (uint32_t)tick->rate_hz,
+        .offset = (uint32_t)((const uint8_t *)tick->uplink - plane->frames.memory),
+        .concealed = tick->concealed,
+    };
+    ring_commit(&plane->frames);
+    plane->produced = true;
+}
+
+static void tick_leg(struct plane *plane, struct leg *leg, int64_t now)
+{
+    struct media_tick tick = {.uplink = plane->uplink, .downlink = plane->downlink, .packet = plane->packet};
+    struct frame_line *line = reserve_frame(plane, leg);
+    if (line != NULL) {
+        tick.uplink = (int16_t *)(line + 1);
+        tick.downlink = tick.uplink + leg->stream->playout->frame;
+    }
+    stream_tick(leg->stream, now, &tick);
+    if (tick.packet_len > 0
+        && udp_send(leg->fd, leg->ipv6, tick.packet, tick.packet_len, &tick.to) != 0)
+        counter_add(&plane->send_failures, 1);
+    if (line != NULL)
+        commit_frame(plane, line, leg, &tick);
+    report_events(plane, leg);
+}
+
+static void tick_phases(struct plane *plane, uint64_t expirations, int64_t now)
+{
+    if (expirations > PLANE_CATCH_UP)
+        expirations = PLANE_CATCH_UP;
+    for (; expirations > 0; expirations--) {
+        plane->phase = (plane->phase + 1) % PLANE_PHASES;
+        for (struct leg *leg = plane->phases[plane->phase]; leg != NULL; leg = leg->next)
+            tick_leg(plane, leg, now);
+    }
+}
+
+/* One turn. Packets come first, so that a tick plays what has arrived; commands second, so that no packet of
+ * this turn is for a leg that was given back in it. */
+static void turn(struct plane *plane, const struct epoll_event *ready, int count)
+{
+    int64_t now = now_us();
+    for (int i = 0; i < count; i++)
+        if (ready[i].data.ptr != NULL)
+            receive_leg(plane, ready[i].data.ptr, now);
+    take_count(plane->kick);
+    reactor_run_commands(plane);
+    tick_phases(plane, take_count(plane->timer), now);
+    wake_caller(plane);
+}
+
+void *reactor_main(void *argument)
+{
+    struct plane *plane = argument;
+    struct epoll_event ready[EPOLL_BATCH];
+    while (!atomic_load_explicit(&plane->stopping, memory_order_acquire))
+        turn(plane, ready, epoll_wait(plane->epoll, ready, EPOLL_BATCH, -1));
+    return NULL;
+}

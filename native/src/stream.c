@@ -1,0 +1,315 @@
+#include "stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rtp.h"
+
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+_Static_assert(sizeof(struct endpoint) == 18, "endpoints are compared bytewise");
+
+static void count(struct stream *stream, enum media_counter which)
+{
+    counter_add(&stream->counters[which], 1);
+}
+
+/* Queue events for stream_next_event. */
+static void emit(struct stream *stream, const struct media_event *events, size_t n)
+{
+    for (size_t i = 0; i < n && stream->event_count < STREAM_EVENTS; i++)
+        stream->events[stream->event_count++] = events[i];
+}
+
+/* ---- life ---- */
+
+struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp)
+{
+    struct stream *stream = aligned_alloc(_Alignof(struct stream), sizeof *stream);
+    if (stream == NULL)
+        return NULL;
+    memset(stream, 0, sizeof *stream);
+    stream->ssrc = ssrc;
+    stream->seq = seq;
+    stream->timestamp = timestamp;
+    return stream;
+}
+
+void stream_free(struct stream *stream)
+{
+    playout_free(stream->playout);
+    free(stream);
+}
+
+bool stream_changes_codec(const struct stream *stream, const struct media_params *params)
+{
+    const struct playout *playout = stream->playout;
+    return playout == NULL || playout->codec_id != params->codec || playout->rate_hz != params->rate_hz;
+}
+
+struct playout *stream_connect(struct stream *stream, const struct media_params *params,
+                               struct playout *playout, int64_t now_us)
+{
+    struct playout *spare = playout;
+    if (stream_changes_codec(stream, params)) {
+        if (stream->playout != NULL)
+            playout_reset(stream->playout);
+        spare = stream->playout;
+        stream->playout = playout;
+        playout_attach(playout, stream->counters);
+    }
+    if (!same_endpoint(&stream->params.remote, &params->remote))
+        memset(&stream->source, 0, sizeof stream->source);
+    stream->params = *params;
+    stream->received_us = now_us;
+    stream->timed_out = false;
+    return spare;
+}
+
+int stream_prepare(const struct media_params *params, struct playout **playout)
+{
+    bool valid = params->payload_type >= 0 && params->payload_type <= RTP_PAYLOAD_TYPE_MAX
+                 && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
+                 && params->timeout_ms >= 0;
+    return valid ? playout_open(playout, params->codec, params->rate_hz) : -EINVAL;
+}
+
+int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us)
+{
+    struct playout *playout;
+    int error = stream_prepare(params, &playout);
+    if (error != 0)
+        return error;
+    if (stream_changes_codec(stream, params))
+        downlink_open(&stream->downlink);
+    playout_free(stream_connect(stream, params, playout, now_us));
+    return 0;
+}
+
+/* ---- packets in ---- */
+
+/* Symmetric RTP: true if the packet comes from the source that is, or now becomes, the stream's only one. */
+static bool admit_source(struct stream *stream, const struct endpoint *from, uint32_t ssrc)
+{
+    struct source *source = &stream->source;
+    if (source->is_locked)
+        return same_endpoint(&source->locked, from);
+    if (!same_endpoint(&stream->params.remote, from)) {
+        if (!stream->params.learn)
+            return false;
+        if (!same_endpoint(&source->candidate, from) || source->candidate_ssrc != ssrc)
+            source->candidate_packets = 0;
+        source->candidate = *from;
+        source->candidate_ssrc = ssrc;
+        if (++source->candidate_packets < STREAM_LEARN_PACKETS)
+            return false;
+    }
+    source->locked = *from;
+    source->is_locked = true;
+    return true;
+}
+
+static uint32_t clock_hz(const struct stream *stream)
+{
+    return (uint32_t)stream->playout->rate_hz;
+}
+
+static void finish_key(struct stream *stream)
+{
+    struct media_event event;
+    emit(stream, &event, dtmf_finish(&stream->keys_in, clock_hz(stream), &event));
+}
+
+static void hear_key(struct stream *stream, const struct rtp_packet *rtp, int64_t now_us)
+{
+    struct media_event events[2];
+    emit(stream, events,
+         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, clock_hz(stream), events));
+}
+
+static void admit_ssrc(struct stream *stream, uint32_t ssrc)
+{
+    if (stream->peer_known && stream->peer_ssrc != ssrc) {
+        count(stream, SSRC_CHANGES);
+        playout_reset(stream->playout);
+        finish_key(stream);
+        stream->keys_in.known = false;
+    }
+    stream->peer_ssrc = ssrc;
+    stream->peer_known = true;
+}
+
+void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
+                    const struct endpoint *source, int64_t now_us)
+{
+    struct rtp_packet rtp;
+    if (rtp_is_rtcp(packet, len))
+        return;
+    if (rtp_parse(packet, len, &rtp) != 0) {
+        count(stream, MALFORMED);
+        return;
+    }
+    if (stream->playout == NULL || !stream->params.receive)
+        return;
+    bool audio = rtp.payload_type == stream->params.payload_type;
+    if (!audio && rtp.payload_type != stream->params.telephone_event) {
+        if (rtp.payload_type != RTP_COMFORT_NOISE)
+            count(stream, WRONG_PAYLOAD);
+        return;
+    }
+    if (audio ? rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX : rtp.len < DTMF_PAYLOAD) {
+        count(stream, MALFORMED);
+        return;
+    }
+    if (!admit_source(stream, source, rtp.ssrc)) {
+        count(stream, WRONG_SOURCE);
+        return;
+    }
+    count(stream, PACKETS_RECEIVED);
+    stream->received_us = now_us;
+    stream->timed_out = false;
+    admit_ssrc(stream, rtp.ssrc);
+    if (audio)
+        playout_insert(stream->playout, rtp.seq, rtp.payload, rtp.len, now_us);
+    else
+        hear_key(stream, &rtp, now_us);
+}
+
+/* ---- the tick ---- */
+
+static void send_packet(struct stream *stream, struct media_tick *tick, struct rtp_packet *rtp)
+{
+    rtp->seq = stream->seq++;
+    rtp->ssrc = stream->ssrc;
+    rtp_write_header(tick->packet, rtp);
+    tick->packet_len = RTP_HEADER + rtp->len;
+    tick->to = stream->source.is_locked ? stream->source.locked : stream->params.remote;
+    count(stream, PACKETS_SENT);
+}
+
+static void send_audio(struct stream *stream, struct media_tick *tick)
+{
+    struct codec *codec = &stream->playout->codec;
+    size_t frame = stream->playout->frame;
+    size_t spoken = downlink_read(&stream->downlink, tick->downlink, frame);
+    memset(tick->downlink + spoken, 0, (frame - spoken) * sizeof *tick->downlink);
+    int len = codec->type->encode(codec, tick->downlink, frame, tick->packet + RTP_HEADER);
+    if (len < 0)
+        return;
+    struct rtp_packet rtp = {
+        .payload_type = (uint8_t)stream->params.payload_type,
+        .marker = !stream->audio_sent,
+        .timestamp = stream->timestamp,
+        .len = (size_t)len,
+    };
+    stream->audio_sent = true;
+    send_packet(stream, tick, &rtp);
+}
+
+static bool send_key(struct stream *stream, struct media_tick *tick)
+{
+    struct dtmf_packet key;
+    if (stream->params.telephone_event < 0
+        || !dtmf_step(&stream->keys_out, stream->timestamp, (uint32_t)stream->playout->frame, &key))
+        return false;
+    struct rtp_packet rtp = {
+        .payload_type = (uint8_t)stream->params.telephone_event,
+        .marker = key.marker,
+        .timestamp = key.timestamp,
+        .len = DTMF_PAYLOAD,
+    };
+    memcpy(tick->packet + RTP_HEADER, key.payload, DTMF_PAYLOAD);
+    memset(tick->downlink, 0, stream->playout->frame * sizeof *tick->downlink);
+    send_packet(stream, tick, &rtp);
+    return true;
+}
+
+static void check_times(struct stream *stream, int64_t now_us)
+{
+    const struct media_params *params = &stream->params;
+    if (dtmf_is_lost(&stream->keys_in, now_us))
+        finish_key(stream);
+    int64_t idle_us = now_us - stream->received_us;
+    if (params->receive && params->timeout_ms > 0 && !stream->timed_out
+        && idle_us >= (int64_t)params->timeout_ms * 1000) {
+        stream->timed_out = true;
+        struct media_event event = {.kind = MEDIA_TIMEOUT, .ms = (int32_t)(idle_us / 1000)};
+        emit(stream, &event, 1);
+    }
+}
+
+void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
+{
+    tick->index = stream->ticks++;
+    tick->packet_len = 0;
+    tick->rate_hz = 0;
+    tick->concealed = false;
+    struct playout *playout = stream->playout;
+    if (playout == NULL)
+        return;
+    tick->rate_hz = playout->rate_hz;
+    tick->concealed = playout_tick(playout, now_us, tick->uplink);
+    if (!stream->params.send) {
+        downlink_read(&stream->downlink, tick->downlink, playout->frame);
+        memset(tick->downlink, 0, playout->frame * sizeof *tick->downlink);
+    } else if (!send_key(stream, tick)) {
+        send_audio(stream, tick);
+    }
+    stream->timestamp += (uint32_t)playout->frame;
+    check_times(stream, now_us);
+}
+
+bool stream_next_event(struct stream *stream, struct media_event *event)
+{
+    if (stream->event_count == 0)
+        return false;
+    *event = stream->events[0];
+    stream->event_count--;
+    memmove(stream->events, stream->events + 1, stream->event_count * sizeof *stream->events);
+    return true;
+}
+
+bool stream_press(struct stream *stream, uint8_t event, uint32_t tone_ms, uint32_t gap_ms)
+{
+    return dtmf_press(&stream->keys_out, event, tone_ms, gap_ms);
+}
+
+size_t stream_dial(struct stream *stream, const char *digits, size_t count, uint32_t tone_ms,
+                   uint32_t gap_ms)
+{
+    size_t taken = 0;
+    for (; taken < count; taken++) {
+        int event = dtmf_event(digits[taken]);
+        if (event < 0 || !stream_press(stream, (uint8_t)event, tone_ms, gap_ms))
+            break;
+    }
+    return taken;
+}
+
+/* ---- the other thread ---- */
+
+size_t stream_send(struct stream *stream, const void *pcm, size_t samples)
+{
+    return downlink_write(&stream->downlink, pcm, samples);
+}
+
+void stream_clear(struct stream *stream)
+{
+    downlink_clear(&stream->downlink);
+}
+
+size_t stream_queued(const struct stream *stream)
+{
+    return downlink_queued(&stream->downlink);
+}
+
+void stream_stats(const struct stream *stream, uint64_t *counters)
+{
+    for (size_t i = 0; i < MEDIA_COUNTERS; i++)
+        counters[i] = counter_read(&stream->counters[i]);
+    counters[DOWNLINK_DROPPED] = counter_read(&stream->downlink.refused);
+}

@@ -1,0 +1,72 @@
+/* One media stream without I/O: packets in with `now`, a tick every 20 ms, packets out.
+ *
+ * Owner: one thread calls connect, receive, tick, press and next_event (in the plane that is the reactor).
+ * Any other one thread may at the same time call send, clear, and everybody queued and stats.
+ *
+ * Receiving: RTCP on the same port is ignored; the source is learnt once and then strict (symmetric RTP,
+ * RFC 4961); audio goes to the playout, telephone events to the DTMF receiver. Sending: one packet per
+ * tick, a telephone event while a key is pressed, else audio from the downlink queue or silence. A stream
+ * that may not send still consumes its queue, so that nobody who speaks into it stalls on hold.
+ *
+ * The functions that Python calls are declared in api.h: stream_new, stream_free, stream_setup (connect with
+ * allocation), receive, tick, next_event, send, clear, queued, dial, stats.
+ */
+#ifndef CLUTCH_STREAM_H
+#define CLUTCH_STREAM_H
+
+#include "dtmf.h"
+#include "downlink.h"
+#include "playout.h"
+
+enum {
+    STREAM_LEARN_PACKETS = 5, /* in a row from elsewhere before that source is believed */
+    STREAM_EVENTS = 8,        /* one call makes at most 3: take them before the next one */
+};
+
+/* Where packets come from. */
+struct source {
+    struct endpoint locked;
+    struct endpoint candidate;
+    uint32_t candidate_ssrc;
+    uint32_t candidate_packets;
+    bool is_locked;
+};
+
+struct stream {
+    struct downlink downlink;
+    counter counters[MEDIA_COUNTERS]; /* DOWNLINK_DROPPED is in the downlink */
+    struct media_params params;
+    struct playout *playout; /* NULL: never connected */
+    struct source source;
+    struct dtmf_sender keys_out;
+    struct dtmf_receiver keys_in;
+    int64_t received_us; /* last accepted packet, or connect */
+    uint64_t ticks;
+    uint32_t ssrc;
+    uint32_t timestamp;
+    uint32_t peer_ssrc;
+    uint16_t seq;
+    bool peer_known;
+    bool audio_sent;
+    bool timed_out;
+    uint32_t event_count;
+    struct media_event events[STREAM_EVENTS];
+};
+
+/* Make the playout that these parameters need: 0, -EINVAL for a payload type, timeout, codec or rate that does
+ * not exist, or the errors of codec_open. */
+int stream_prepare(const struct media_params *params, struct playout **playout);
+
+/* Adopt parameters. `playout` was made for their codec and rate; if the stream already has that codec and
+ * rate it keeps its own. Returns the playout that is no longer needed (to be freed where allocation is
+ * allowed), or NULL. */
+struct playout *stream_connect(struct stream *stream, const struct media_params *params,
+                               struct playout *playout, int64_t now_us);
+
+/* Press a key: `event` of RFC 4733, for tone_ms, then silence for gap_ms. False if too many are waiting. */
+bool stream_press(struct stream *stream, uint8_t event, uint32_t tone_ms, uint32_t gap_ms);
+
+/* True if the codec and rate differ from the stream's, so that queued PCM would be played at a wrong rate. */
+bool stream_changes_codec(const struct stream *stream, const struct media_params *params);
+
+#endif

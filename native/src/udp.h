@@ -1,0 +1,44 @@
+/* UDP sockets of legs: non-blocking, one per leg, read in batches. */
+#ifndef CLUTCH_UDP_H
+#define CLUTCH_UDP_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "media.h"
+
+enum {
+    UDP_BATCH = 16,
+    UDP_RECEIVE_BUFFER = 512 * 1024, /* bytes asked of the kernel: it holds more than a second of any codec */
+};
+
+/* Room for one batch; its addresses point into itself, so it must not move. */
+struct udp_batch {
+    struct mmsghdr messages[UDP_BATCH];
+    struct iovec vectors[UDP_BATCH];
+    struct sockaddr_storage sources[UDP_BATCH];
+    uint8_t data[UDP_BATCH][MEDIA_PACKET_MAX];
+};
+
+void udp_batch_init(struct udp_batch *batch);
+
+/* A socket bound to `local`, its port replaced by `port`; IPv6 unless the address is a mapped IPv4 one.
+ * Returns the fd or a negative errno. */
+int udp_open(const struct endpoint *local, uint16_t port);
+
+/* Take up to UDP_BATCH datagrams without waiting; returns how many, 0 if there are none. */
+size_t udp_receive(int fd, struct udp_batch *batch);
+
+/* The i-th datagram of the last udp_receive: its length (0 if it was longer than MEDIA_PACKET_MAX, which no
+ * valid packet is) and its source. */
+size_t udp_message(const struct udp_batch *batch, size_t i, struct endpoint *source);
+
+/* Send one datagram without waiting. 0 or a negative errno. */
+int udp_send(int fd, bool ipv6, const uint8_t *data, size_t len, const struct endpoint *to);
+
+/* True if the endpoint needs an IPv6 socket. */
+bool udp_is_ipv6(const struct endpoint *endpoint);
+
+#endif

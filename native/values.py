@@ -1,0 +1,137 @@
+"""What goes in and out of the media plane, as Python values; and their way into C and back."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from native.errors import MediaError
+
+if TYPE_CHECKING:
+    from native._native import FFI, Endpoint, Lib, MediaEvent, MediaParams, Stream
+
+Address: TypeAlias = tuple[str, int]
+"""IP address (no host name) and UDP port."""
+
+CODECS = ("pcmu", "pcma", "l16", "opus")
+"""Codec names in the order of `enum codec_id`."""
+
+MAPPED = bytes(10) + b"\xff\xff"
+"""Prefix of an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)."""
+
+
+class Params(NamedTuple):
+    """What signalling agreed on for one stream."""
+
+    remote: Address
+    """Where the peer says it receives."""
+    codec: str
+    """One of `CODECS`."""
+    rate_hz: int
+    """PCM rate and RTP clock: 8000 for pcmu and pcma, 8000 or 16000 for l16, 48000 for opus."""
+    payload_type: int
+    telephone_event: int = -1
+    """Payload type of RFC 4733 events; -1 without."""
+    send: bool = True
+    receive: bool = True
+    timeout_ms: int = 30_000
+    """Silence after which a `Timeout` is reported; 0 never."""
+    learn: bool = True
+    """Adopt the address that packets really come from."""
+
+
+class Stats(NamedTuple):
+    """Counters of one stream, in the order of `enum media_counter`."""
+
+    packets_sent: int
+    packets_received: int
+    played: int
+    late: int
+    duplicate: int
+    discarded: int
+    concealed: int
+    malformed: int
+    wrong_payload: int
+    wrong_source: int
+    ssrc_changes: int
+    downlink_dropped: int
+
+
+class Dtmf(NamedTuple):
+    """A key of the far side is complete."""
+
+    digit: str
+    duration_ms: int
+
+
+class Timeout(NamedTuple):
+    """Nothing came for `idle_ms`; reported once until packets come again."""
+
+    idle_ms: int
+
+
+class Closed(NamedTuple):
+    """The plane has let go of a stream; only then are its port and memory free again."""
+
+
+Event: TypeAlias = Dtmf | Timeout | Closed
+
+
+def write_endpoint(endpoint: Endpoint, address: Address, ffi: FFI) -> None:
+    """Write an address into a C endpoint. Raises `MediaError` (EINVAL) if it is none."""
+    host, port = address
+    try:
+        packed = ipaddress.ip_address(host).packed
+    except ValueError as error:
+        raise MediaError(errno.EINVAL, str(error)) from error
+    if not 0 <= port <= 0xFFFF:
+        raise MediaError(errno.EINVAL, f"{port} is not a UDP port")
+    ffi.buffer(endpoint.ip)[:] = packed if len(packed) == 16 else MAPPED + packed
+    endpoint.port = port
+
+
+def read_endpoint(endpoint: Endpoint, ffi: FFI) -> Address:
+    """The address in a C endpoint, its IP in the shortest text form."""
+    packed = ffi.buffer(endpoint.ip)[:]
+    host = packed[12:] if packed.startswith(MAPPED) else packed
+    return str(ipaddress.ip_address(host)), endpoint.port
+
+
+def write_params(params: Params, ffi: FFI) -> MediaParams:
+    """The C form of parameters. Raises `MediaError` (EINVAL) for an unknown codec or a bad address."""
+    if params.codec not in CODECS:
+        raise MediaError(errno.EINVAL, f"no codec is called {params.codec!r}")
+    made = ffi.new("struct media_params *")
+    write_endpoint(made.remote, params.remote, ffi)
+    made.codec = CODECS.index(params.codec)
+    made.rate_hz = params.rate_hz
+    made.payload_type = params.payload_type
+    made.telephone_event = params.telephone_event
+    made.timeout_ms = params.timeout_ms
+    made.send = params.send
+    made.receive = params.receive
+    made.learn = params.learn
+    return made
+
+
+def read_stats(stream: Stream, ffi: FFI, lib: Lib) -> Stats:
+    """The counters of a C stream now."""
+    counters = ffi.new("uint64_t[]", lib.MEDIA_COUNTERS)
+    lib.stream_stats(stream, counters)
+    return Stats._make(counters[i] for i in range(lib.MEDIA_COUNTERS))
+
+
+def read_event(event: MediaEvent, lib: Lib) -> Event:
+    """The Python form of a C event."""
+    if event.kind == lib.MEDIA_DTMF:
+        return Dtmf(chr(event.digit), event.ms)
+    return Timeout(event.ms) if event.kind == lib.MEDIA_TIMEOUT else Closed()
+
+
+def write_digits(digits: str) -> bytes:
+    """Digits as bytes. Raises ValueError for one outside ``0-9*#A-D``."""
+    for digit in digits:
+        if digit not in "0123456789*#ABCD":
+            raise ValueError(f"{digit!r} is not a DTMF digit")
+    return digits.encode()

@@ -1,0 +1,32 @@
+"""Plays every trace of this suite through both cores."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import native
+from tests.contract.cores import CORES
+from tests.contract.trace import Outcome, Play, Trace, run
+
+
+@pytest.fixture(params=CORES)
+def play(request: pytest.FixtureRequest) -> Play:
+    """Plays a trace through one core. The native outcome must equal that of the twin.
+
+    Without the native build this fails, unless CLUTCH_NATIVE=off says that there shall be none.
+    """
+    opener = CORES[request.param]
+    if request.param == "native" and not native.available:
+        if os.environ.get("CLUTCH_NATIVE") == "off":
+            pytest.skip(native.reason)
+        pytest.fail(native.reason)
+
+    def play_on_core(trace: Trace) -> Outcome:
+        outcome = run(opener, trace)
+        if request.param == "native":
+            assert outcome == run(CORES["twin"], trace)
+        return outcome
+
+    return play_on_core

@@ -1,0 +1,194 @@
+"""The two media cores behind one interface, so that one suite can hold both to the same behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
+
+import attrs
+
+import native
+from actors.call import Dtmf, MediaEvent, MediaStats, MediaTimeout
+from clutch.media.params import Address, RtpParams
+from clutch.media.stream import TwinStream
+from clutch.media.uplink import Idle
+from clutch.wire.errors import MalformedPacket
+from clutch.wire.rtp import RtpPacket, is_rtcp
+
+
+class TickResult(NamedTuple):
+    """What one tick of a connected core gives."""
+
+    tick: int
+    rate_hz: int
+    uplink: bytes
+    downlink: bytes
+    concealed: bool
+    packet: bytes | None
+    destination: Address | None
+    """None without a packet."""
+
+
+class StreamUnderTest(Protocol):
+    """One stream of either core, sans-IO: datagrams as bytes."""
+
+    def connect(self, params: RtpParams, now_us: int) -> None:
+        """Start, or go on with other parameters."""
+
+    def receive(self, data: bytes, source: Address, now_us: int) -> None:
+        """A datagram came."""
+
+    def tick(self, now_us: int) -> TickResult | None:
+        """20 ms passed; None before `connect`."""
+
+    def send(self, pcm: bytes) -> int:
+        """Queue audio; bytes taken."""
+
+    def clear(self) -> None:
+        """Forget queued audio."""
+
+    def queued(self) -> int:
+        """Samples queued."""
+
+    def send_dtmf(self, digits: str, tone_ms: int, gap_ms: int) -> int:
+        """Queue digits; digits taken."""
+
+    def events(self) -> list[MediaEvent]:
+        """Events since the last call."""
+
+    def stats(self) -> MediaStats:
+        """The counters."""
+
+
+@attrs.define(eq=False)
+class TwinUnderTest:
+    """`clutch.media.TwinStream` with the parsing that its driver does."""
+
+    _core: TwinStream
+
+    @classmethod
+    def open(cls, ssrc: int, sequence: int, timestamp: int) -> TwinUnderTest:
+        """A stream that starts with these numbers."""
+        return cls(TwinStream.open(ssrc, sequence, timestamp))
+
+    def connect(self, params: RtpParams, now_us: int) -> None:
+        """See `StreamUnderTest`."""
+        self._core.connect(params, now_us)
+
+    def receive(self, data: bytes, source: Address, now_us: int) -> None:
+        """See `StreamUnderTest`."""
+        if is_rtcp(data):
+            return
+        try:
+            packet = RtpPacket.parse(data)
+        except MalformedPacket:
+            self._core.count_malformed()
+        else:
+            self._core.receive(packet, source, now_us)
+
+    def tick(self, now_us: int) -> TickResult | None:
+        """See `StreamUnderTest`."""
+        tick = self._core.tick(now_us)
+        if tick is None:
+            return None
+        if tick.packet is None:
+            return TickResult(*tick[:5], None, None)
+        return TickResult(*tick[:5], RtpPacket(*tick.packet).to_bytes(), tick.destination)
+
+    def send(self, pcm: bytes) -> int:
+        """See `StreamUnderTest`."""
+        return self._core.send(pcm)
+
+    def clear(self) -> None:
+        """See `StreamUnderTest`."""
+        self._core.clear()
+
+    def queued(self) -> int:
+        """See `StreamUnderTest`."""
+        return self._core.queued
+
+    def send_dtmf(self, digits: str, tone_ms: int, gap_ms: int) -> int:
+        """See `StreamUnderTest`."""
+        return self._core.send_dtmf(digits, tone_ms, gap_ms)
+
+    def events(self) -> list[MediaEvent]:
+        """See `StreamUnderTest`."""
+        return [
+            MediaTimeout(event.idle_ms) if isinstance(event, Idle) else Dtmf(event.digit, event.duration_ms)
+            for event in self._core.take_events()
+        ]
+
+    def stats(self) -> MediaStats:
+        """See `StreamUnderTest`."""
+        return MediaStats(**attrs.asdict(self._core.counters))
+
+
+@attrs.define(eq=False)
+class NativeUnderTest:
+    """`native.Core`."""
+
+    _core: native.Core
+
+    @classmethod
+    def open(cls, ssrc: int, sequence: int, timestamp: int) -> NativeUnderTest:
+        """A stream that starts with these numbers."""
+        return cls(native.Core(ssrc, sequence, timestamp))
+
+    def connect(self, params: RtpParams, now_us: int) -> None:
+        """See `StreamUnderTest`."""
+        codec = params.codec
+        event = -1 if params.telephone_event is None else params.telephone_event
+        flags = (params.send, params.receive, params.timeout_ms, params.learn)
+        native_params = native.Params(
+            params.remote, codec.name, codec.rate_hz, codec.payload_type, event, *flags
+        )
+        self._core.connect(native_params, now_us)
+
+    def receive(self, data: bytes, source: Address, now_us: int) -> None:
+        """See `StreamUnderTest`."""
+        self._core.receive(data, source, now_us)
+
+    def tick(self, now_us: int) -> TickResult | None:
+        """See `StreamUnderTest`."""
+        tick = self._core.tick(now_us)
+        return TickResult(*tick) if tick.rate_hz else None
+
+    def send(self, pcm: bytes) -> int:
+        """See `StreamUnderTest`."""
+        return self._core.send(pcm)
+
+    def clear(self) -> None:
+        """See `StreamUnderTest`."""
+        self._core.clear()
+
+    def queued(self) -> int:
+        """See `StreamUnderTest`."""
+        return self._core.queued_samples
+
+    def send_dtmf(self, digits: str, tone_ms: int, gap_ms: int) -> int:
+        """See `StreamUnderTest`."""
+        return self._core.send_dtmf(digits, tone_ms=tone_ms, gap_ms=gap_ms)
+
+    def events(self) -> list[MediaEvent]:
+        """See `StreamUnderTest`."""
+        return [_public(event) for event in self._core.events()]
+
+    def stats(self) -> MediaStats:
+        """See `StreamUnderTest`."""
+        return MediaStats(**self._core.stats()._asdict())
+
+
+def _public(event: native.Event) -> MediaEvent:
+    match event:
+        case native.Dtmf():
+            return Dtmf(event.digit, event.duration_ms)
+        case native.Timeout():
+            return MediaTimeout(event.idle_ms)
+        case native.Closed():
+            raise AssertionError("only a plane closes streams")
+
+
+Opener: TypeAlias = Callable[[int, int, int], StreamUnderTest]
+"""Opens a stream with an SSRC, a first sequence number and a first timestamp."""
+
+CORES: Mapping[str, Opener] = {"twin": TwinUnderTest.open, "native": NativeUnderTest.open}

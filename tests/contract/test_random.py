@@ -1,0 +1,108 @@
+"""Lives that nobody thought of: both cores must agree on every one of them."""
+
+from __future__ import annotations
+
+import random
+
+import attrs
+import pytest
+
+from actors.call import MediaStats
+from clutch.media.params import RtpParams
+from tests.contract.trace import (
+    L16_8000,
+    L16_16000,
+    PCMA,
+    PCMU,
+    PEER,
+    TICK_US,
+    Peer,
+    Play,
+    Trace,
+    params,
+)
+
+TICKS = 300
+SOURCES = [PEER, PEER, PEER, ("192.0.2.7", 4002), ("203.0.113.5", 61_000)]
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """A datagram with a few bytes changed, or cut short."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        changed[chance.randrange(min(len(changed), 20))] = chance.randrange(256)
+    return bytes(changed[: chance.randint(0, len(changed))] if chance.random() < 0.3 else changed)
+
+
+def some_params(chance: random.Random) -> RtpParams:
+    """Mostly what the peer sends; now and then another codec, address or direction."""
+    codec = PCMU if chance.random() < 0.7 else chance.choice([PCMA, L16_8000, L16_16000])
+    stated = params(codec, chance.choice(SOURCES), send=chance.random() < 0.9, receive=chance.random() < 0.9)
+    return attrs.evolve(stated, timeout_ms=chance.choice([0, 100, 400]), learn=chance.random() < 0.8)
+
+
+def act(trace: Trace, at_us: int, chance: random.Random) -> None:
+    """Something that our side does."""
+    match chance.randrange(6):
+        case 0:
+            trace.connect(at_us, some_params(chance))
+        case 1:
+            trace.clear(at_us)
+        case 2:
+            digits = "".join(chance.choices("0123456789*#ABCD", k=chance.randint(1, 4)))
+            trace.dial(at_us, digits, chance.randint(0, 120), chance.randint(0, 80))
+        case _:
+            trace.send(at_us, chance.randbytes(chance.randint(0, 9000)))
+
+
+def packet(peer: Peer, chance: random.Random) -> bytes:
+    """Audio of a random size, or a piece of a key."""
+    if chance.random() < 0.1:
+        started = peer.timestamp - chance.choice([0, 0, 160, 480])
+        return peer.event(
+            chance.choice("19*D"), chance.randint(1, 3000), end=chance.random() < 0.3, timestamp=started
+        )
+    return peer.audio(chance.randbytes(chance.choice([80, 160, 160, 160, 240, 320, 641])))
+
+
+def hostile(seed: int) -> Trace:
+    """Loss, reordering, bursts, pauses, jumps, strangers, damage and re-INVITEs, all at once."""
+    chance = random.Random(seed)
+    trace, peer = Trace(TICKS), Peer(sequence=chance.randrange(0x10000))
+    trace.connect(0, attrs.evolve(params(), timeout_ms=chance.choice([0, 100, 400])))
+    at_us = 0
+    trouble = chance.choice([0.02, 0.2])
+    while at_us < TICKS * TICK_US:
+        data = packet(peer, chance)
+        delay = 0 if chance.random() > trouble else chance.randint(0, 150_000)
+        source = PEER if chance.random() > trouble else chance.choice(SOURCES)
+        if chance.random() < trouble / 4:
+            data = damaged(data, chance)
+        if chance.random() > trouble:
+            trace.receive(at_us + delay, data, source)
+        if chance.random() < trouble:
+            trace.receive(at_us + chance.randint(0, 150_000), data, source)
+        if chance.random() < trouble / 4:
+            peer.sequence = (peer.sequence + chance.choice([5, 40, 63, 64, 1000, -30, -64])) % 0x10000
+        if chance.random() < trouble / 10:
+            peer.ssrc = chance.randrange(2**32)
+        if chance.random() < 0.1:
+            act(trace, at_us, chance)
+        at_us += (
+            20_000 if chance.random() > trouble / 5 else chance.choice([0, 0, 0, 10_000, 90_000, 400_000])
+        )
+    return trace
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_life(play: Play, seed: int) -> None:
+    stats = play(hostile(seed)).stats
+    assert stats.packets_received >= stats.played + stats.late + stats.duplicate + stats.discarded > 0
+
+
+def test_the_lives_are_eventful(play: Play) -> None:
+    total = dict.fromkeys(attrs.asdict(MediaStats()), 0)
+    for seed in range(20):
+        for name, count in attrs.asdict(play(hostile(seed)).stats).items():
+            total[name] += count
+    assert all(total.values()), total
