@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -79,9 +79,9 @@ class _Conversation:
     def silence(self) -> None:
         self._call.spec.stream.clear()
 
-    async def dtmf(self) -> AsyncIterator[Dtmf]:
-        async for key in self._call.keys:
-            yield key
+    @property
+    def keys(self) -> LossyReceiver[Dtmf]:
+        return self._call.keys
 
     def send_dtmf(self, digits: str) -> None:
         self._call.spec.stream.send_dtmf(digits)

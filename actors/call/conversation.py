@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -36,8 +35,9 @@ class Conversation(Protocol):
     def silence(self) -> None:
         """Stop speaking at once: everything queued is dropped."""
 
-    def dtmf(self) -> AsyncIterator[Dtmf]:
-        """The caller's keys, in order."""
+    @property
+    def keys(self) -> LossyReceiver[Dtmf]:
+        """The caller's keys (RFC 4733), in order. They outlive a restart of the agent."""
 
     def send_dtmf(self, digits: str) -> None:
         """Press keys towards the caller (RFC 4733)."""

@@ -262,14 +262,18 @@ class _Crew:
     async def _stop_all(self, reason: str) -> None:
         """Down the order, backwards, one by one. Survives anything that is raised into it."""
         self._stopping = True
+        for child, exit_ in tuple(self._exits.items()):
+            del self._exits[child]
+            if not child.spec.restart.wanted_after(exit_.outcome):
+                self._gone(child, exit_)
         for child in reversed(self._order):
             while child.alive:
                 try:
                     await child.stop(reason)
                 except BaseException as error:  # no Cancelled: a stop is shielded
                     self._errors.append(error)
-            exit_ = self._exits.pop(child, None)
-            if exit_ is not None and exit_.error is not None:
-                self._errors.append(exit_.error)
+            last = self._exits.pop(child, None)
+            if last is not None and last.error is not None:
+                self._errors.append(last.error)
             child.bury()
             self._ring()

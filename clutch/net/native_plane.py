@@ -1,6 +1,6 @@
-"""The driver of the C media plane: its frames and events, in batches, to the taps and queues of Trio tasks.
+"""The driver of the C media plane: its frames and events, in batches, to taps and queues of Trio tasks.
 
-Packets, jitter buffers, codecs and the 20 ms clock live in C on a thread of their own. One pump task waits for
+Packets, jitter buffers, codecs and the 20 ms clock live in C on their own thread. One pump task waits for
 the plane's eventfd, crosses into C once per batch, and hands every frame to its taps without a task switch.
 A stream that nobody taps costs Python nothing.
 """

@@ -91,19 +91,30 @@ async def test_nothing_is_restarted_once_the_stop_was_asked(
     assert not [event for event in seen if isinstance(event, Restarting)]
 
 
-async def test_a_crash_in_the_step_of_the_stop_is_not_restarted_and_not_lost(
-    actor: MakeActor, log: list[str], autojump_clock: MockClock
+@pytest.mark.parametrize("significant", [False, True])
+async def test_a_crash_in_the_step_of_the_stop(
+    significant: bool, actor: MakeActor, log: list[str], autojump_clock: MockClock
 ) -> None:
+    """Counts as if it had come before: what would only be reported is, and what would be raised is."""
+    restart = Restart.TEMPORARY if significant else Restart.PERMANENT
     for _ in range(50):
         log.clear()
+        supervisor = Supervisor(
+            [actor("a", restart=restart, significant=significant), actor("b")],
+            auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+        )
         async with open_system() as system:
-            await system.start(Supervisor([actor("a"), actor("b")]).spec("s"))
-            system.registry["node/s/a"].try_tell(ValueError("just before"))
+            await system.start(supervisor.spec("s"))
+            error = ValueError("just before")
+            system.registry["node/s/a"].try_tell(error)
             exit_ = await system.stop("s", "enough")
-        assert log.count("+a") == 1
+        assert log[4:] == ["-a", "-b"]
         assert exit_ is not None
-        with pytest.RaisesGroup(ValueError):
-            raise exit_.error or AssertionError
+        if significant:
+            assert isinstance(exit_.error, ExceptionGroup)
+            assert exit_.error.exceptions == (error,)
+        else:
+            assert exit_.outcome is Outcome.STOPPED
 
 
 async def test_errors_raised_while_stopping_come_out_together(

@@ -226,7 +226,7 @@ Content-Transfer-Encoding: binary
 Content-Type: multipart/mixed;boundary=7a9cbec02ceef655
 Date: Sat, 15 Oct 2005 04:44:56 GMT
 User-Agent: SIPimp.org/0.2.5 (curses)
-Content-Length: 393
+Content-Length: 474
 
 --7a9cbec02ceef655
 Content-Type: text/plain

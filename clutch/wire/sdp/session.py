@@ -7,6 +7,7 @@ alone. Text is UTF-8; other bytes survive a round trip.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import attrs
 
@@ -98,7 +99,7 @@ class Session:
         starts = [at for at, line in enumerate(lines) if line.type == "m"]
         if len(starts) > MAX_MEDIA:
             raise SdpParseError(starts[MAX_MEDIA] + 1, f"more than {MAX_MEDIA} m= lines")
-        blocks = [lines[a:b] for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
+        blocks = [lines[start:end] for start, end in pairwise([*starts, len(lines)])]
         session = cls(
             Origin.parse(lines[1].value),
             tuple(lines[2 : starts[0] if starts else None]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import attrs
 
 from clutch.wire.sip.errors import SipParseError
@@ -40,13 +42,10 @@ class ReasonValue:
 
 
 def reasons_of(message: Message) -> tuple[ReasonValue, ...]:
-    """The readable Reason values of a message; the header is a remark, so a bad one is no error."""
-    values = []
-    try:
-        for value in message.headers.get_all("Reason"):
-            values.append(ReasonValue.parse(value))  # noqa: PERF401 - keeps what came before a bad one
-    except SipParseError:
-        pass
+    """The Reason values of a message up to a bad one: the header is a remark, never an error."""
+    values: list[ReasonValue] = []
+    with suppress(SipParseError):
+        values.extend(ReasonValue.parse(value) for value in message.headers.get_all("Reason"))
     return tuple(values)
 
 

@@ -1,0 +1,121 @@
+/* Random and half-right datagrams, odd clocks and re-INVITEs against one stream. Passes if no sanitizer
+ * speaks and the counters add up. */
+#include <string.h>
+
+#include "check.h"
+#include "rtp.h"
+#include "stream.h"
+
+enum { STEPS = 200000, LONGEST = 2048 };
+
+static uint64_t seed = 11;
+static struct stream *stream;
+static int64_t now_us;
+
+static uint32_t below(uint32_t n)
+{
+    return random32(&seed) % n;
+}
+
+static struct endpoint endpoint(uint8_t host)
+{
+    struct endpoint made = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = host}, .port = 4000};
+    return made;
+}
+
+static void reconnect(void)
+{
+    const int32_t rates[] = {8000, 16000, 48000, 44100};
+    struct media_params params = {
+        .remote = endpoint((uint8_t)below(3)),
+        .codec = (int32_t)below(5),
+        .rate_hz = rates[below(4)],
+        .payload_type = (int32_t)below(3) * 48,
+        .telephone_event = below(4) == 0 ? -1 : 101,
+        .timeout_ms = (int32_t)below(1000),
+        .send = below(4) != 0,
+        .receive = below(8) != 0,
+        .learn = below(4) != 0,
+    };
+    (void)stream_setup(stream, &params, now_us);
+}
+
+/* A header that is mostly right, in front of anything. */
+static size_t make_packet(uint8_t *packet)
+{
+    size_t len = below(8) == 0 ? below(LONGEST) : below(400);
+    for (size_t i = 0; i < len; i++)
+        packet[i] = (uint8_t)random32(&seed);
+    if (len < RTP_HEADER || below(8) == 0)
+        return len;
+    struct rtp_packet rtp = {
+        .payload_type = (uint8_t)(below(8) == 0 ? 101 : below(3) * 48),
+        .seq = (uint16_t)(now_us / MEDIA_TICK_US + below(6)),
+        .timestamp = below(8) * 1000,
+        .ssrc = below(64) == 0,
+    };
+    rtp_write_header(packet, &rtp);
+    if (below(8) == 0)
+        packet[0] |= (uint8_t)below(64);
+    return len;
+}
+
+static void receive(void)
+{
+    uint8_t buffer[LONGEST];
+    size_t len = make_packet(buffer);
+    struct endpoint source = endpoint((uint8_t)below(3));
+    /* Exactly as long as the datagram, so that reading beyond it is seen. */
+    uint8_t *packet = malloc(len + 1);
+    memcpy(packet + 1, buffer, len);
+    stream_receive(stream, packet + 1, len, &source, now_us);
+    free(packet);
+}
+
+static void tick(void)
+{
+    int16_t uplink[MEDIA_FRAME_MAX], downlink[MEDIA_FRAME_MAX];
+    uint8_t packet[MEDIA_PACKET_MAX];
+    struct media_tick result = {.uplink = uplink, .downlink = downlink, .packet = packet};
+    now_us += MEDIA_TICK_US + below(100);
+    stream_tick(stream, now_us, &result);
+    CHECK(result.packet_len <= sizeof packet);
+}
+
+static void check_counters(void)
+{
+    uint64_t counters[MEDIA_COUNTERS];
+    stream_stats(stream, counters);
+    uint64_t waiting = stream->playout != NULL ? stream->playout->jitter.waiting : 0;
+    uint64_t accounted = counters[PLAYED] + counters[LATE] + counters[DUPLICATE] + counters[DISCARDED] + waiting;
+    /* The rest are telephone events and what could not be decoded. */
+    CHECK(accounted <= counters[PACKETS_RECEIVED]);
+    CHECK(counters[CONCEALED] <= stream->ticks);
+}
+
+int main(void)
+{
+    const int16_t pcm[333] = {1, 2, 3};
+    struct media_event event;
+    stream = stream_new(1, 65000, UINT32_MAX - 5000);
+    for (int step = 0; step < STEPS; step++) {
+        uint32_t choice = below(100);
+        if (choice < 2)
+            reconnect();
+        else if (choice < 40)
+            tick();
+        else if (choice < 45)
+            stream_send(stream, pcm, below(333));
+        else if (choice < 46)
+            stream_clear(stream);
+        else if (choice < 47)
+            stream_dial(stream, "19#x", 4, below(200), below(100));
+        else
+            receive();
+        while (below(4) != 0 && stream_next_event(stream, &event))
+            CHECK(event.kind == MEDIA_TIMEOUT || (event.digit > 0 && event.digit < 128));
+    }
+    check_counters();
+    stream_free(stream);
+    return 0;
+}

@@ -1,0 +1,150 @@
+/* A whole plane on loopback: the main thread is what Python's thread is to it. Under the thread sanitizer
+ * this is the proof that the two threads share nothing but what plane.h lists. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "plane.h"
+#include "rtp.h"
+
+enum { LEGS = 6, ROUNDS = 40, FIRST_PORT = 28000 };
+
+static struct plane *plane;
+static struct leg *legs[LEGS];
+static bool closed[LEGS];
+static size_t frames, events;
+static int peer;
+static struct endpoint peer_endpoint = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+
+static void open_peer(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    peer = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    CHECK(bind(peer, (struct sockaddr *)&address, len) == 0);
+    CHECK(getsockname(peer, (struct sockaddr *)&address, &len) == 0);
+    peer_endpoint.port = ntohs(address.sin_port);
+}
+
+static void send_to(uint16_t port, uint16_t seq)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    uint8_t packet[RTP_HEADER + 160] = {0};
+    /* Every tenth is a key, complete with its first packet. */
+    bool key = seq % 10 == 9;
+    struct rtp_packet rtp = {.payload_type = key ? 101 : 0, .seq = seq, .timestamp = seq * 160u, .ssrc = 5};
+    rtp_write_header(packet, &rtp);
+    packet[RTP_HEADER + 1] = key ? 0x80 : 0;
+    CHECK(sendto(peer, packet, sizeof packet, 0, (struct sockaddr *)&address, sizeof address) > 0);
+}
+
+static void drain(void)
+{
+    struct pollfd wake = {.fd = plane_wake_fd(plane), .events = POLLIN};
+    struct media_event got[4];
+    struct frame_line lines[4];
+    poll(&wake, 1, 20);
+    plane_begin_drain(plane);
+    for (size_t count; (count = plane_events(plane, got, 4)) > 0;) {
+        for (size_t i = 0; i < count; i++) {
+            events += got[i].kind == MEDIA_DTMF;
+            for (size_t leg = 0; got[i].kind == MEDIA_CLOSED && leg < LEGS; leg++)
+                if (legs[leg] != NULL && leg_id(legs[leg]) == got[i].leg) {
+                    closed[leg] = true;
+                    leg_release(legs[leg]);
+                    legs[leg] = NULL;
+                }
+        }
+    }
+    size_t size;
+    const uint8_t *memory = plane_frame_memory(plane, &size);
+    volatile uint8_t seen = 0;
+    for (size_t count; (count = plane_frames(plane, lines, 4)) > 0; frames += count)
+        for (size_t i = 0; i < count; i++) {
+            size_t bytes = 4 * lines[i].rate_hz / MEDIA_TICKS_PER_SECOND;
+            CHECK(lines[i].offset + bytes <= size);
+            for (size_t k = 0; k < bytes; k++)
+                seen ^= memory[lines[i].offset + k];
+        }
+}
+
+static void connect_leg(struct leg *leg, bool receive)
+{
+    struct media_params params = {.remote = peer_endpoint, .codec = CODEC_PCMU, .rate_hz = 8000,
+                                  .telephone_event = 101, .timeout_ms = 30000,
+                                  .send = true, .receive = receive};
+    CHECK(leg_connect(leg, &params) == 0);
+}
+
+static void live_round(uint16_t round)
+{
+    static const int16_t pcm[800];
+    uint64_t counters[MEDIA_COUNTERS];
+    for (size_t i = 0; i < LEGS; i++) {
+        send_to(leg_port(legs[i]), round);
+        stream_send(leg_stream(legs[i]), pcm, 160 + round);
+        if (round % 7 == i)
+            stream_clear(leg_stream(legs[i]));
+        if (round % 13 == i)
+            connect_leg(legs[i], true);
+        if (round == 20)
+            CHECK(leg_dial(legs[i], "7", 1, 40, 20) == 1);
+        stream_stats(leg_stream(legs[i]), counters);
+        CHECK(stream_queued(leg_stream(legs[i])) <= DOWNLINK_SAMPLES);
+    }
+    drain();
+}
+
+static void test_life(void)
+{
+    for (size_t i = 0; i < LEGS; i++) {
+        CHECK(leg_open(plane, (uint32_t)i, 1, 1, &legs[i]) == 0);
+        connect_leg(legs[i], true);
+        CHECK(leg_tap(legs[i], true) == 0);
+    }
+    CHECK(plane_free_ports(plane) == 0);
+    struct leg *one_too_many;
+    CHECK(leg_open(plane, 1, 1, 1, &one_too_many) < 0);
+    for (uint16_t round = 0; round < ROUNDS; round++)
+        live_round(round);
+    for (size_t i = 0; i < LEGS; i++) {
+        leg_close(legs[i]);
+        leg_close(legs[i]);
+    }
+    for (size_t left = LEGS; left > 0;) {
+        drain();
+        left = LEGS;
+        for (size_t i = 0; i < LEGS; i++)
+            left -= closed[i];
+    }
+    CHECK(plane_free_ports(plane) == LEGS);
+    CHECK(frames > LEGS && events > 0);
+}
+
+/* Closing a plane frees what is still open, also what the reactor never saw. */
+static void test_close_with_open_legs(void)
+{
+    for (size_t i = 0; i < LEGS; i++) {
+        CHECK(leg_open(plane, 1, 1, 1, &legs[i]) == 0);
+        connect_leg(legs[i], false);
+        connect_leg(legs[i], true);
+        if (i % 2)
+            leg_close(legs[i]);
+    }
+    plane_close(plane);
+}
+
+int main(void)
+{
+    open_peer();
+    CHECK(plane_open(&plane, &peer_endpoint, 3, 3) < 0);
+    CHECK(plane_open(&plane, &peer_endpoint, FIRST_PORT, FIRST_PORT + 2 * LEGS - 1) == 0);
+    test_life();
+    test_close_with_open_legs();
+    close(peer);
+    return 0;
+}

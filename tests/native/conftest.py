@@ -1,0 +1,57 @@
+"""Builds and runs the C tests, each with the sources of the media plane under a sanitizer."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+import native
+from native import build
+
+SANITIZERS = {
+    "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    "thread": ["-fsanitize=thread"],
+    "none": [],
+}
+PROGRAMS = Path(__file__).parent / "c"
+
+RunProgram = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
+    """Compile and run a C test: run_program(name, sanitizer, linker_flags=()). Fails with what it printed."""
+    built: dict[str, list[str]] = {}
+    cflags, libs = build.opus()
+
+    def objects(sanitizer: str) -> list[str]:
+        """The media plane compiled once for each sanitizer."""
+        if sanitizer not in built:
+            folder = tmp_path_factory.mktemp(sanitizer)
+            built[sanitizer] = []
+            for source in sorted(build.SOURCES.glob("*.c")):
+                built[sanitizer].append(str(folder / f"{source.stem}.o"))
+                flags = [*build.STRICT, "-O1", "-g", *SANITIZERS[sanitizer], *cflags]
+                build.run([*build.compiler(), *flags, "-c", str(source), "-o", built[sanitizer][-1]])
+        return built[sanitizer]
+
+    def run(name: str, sanitizer: str, linker_flags: Sequence[str] = ()) -> None:
+        program = str(tmp_path_factory.mktemp(name) / name)
+        flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]
+        flags += [f"-I{build.SOURCES}", *SANITIZERS[sanitizer], *linker_flags]
+        source = str(PROGRAMS / f"{name}.c")
+        build.run([*build.compiler(), *flags, source, *objects(sanitizer), *libs, "-o", program])
+        done = subprocess.run([program], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def native_library() -> None:
+    """For tests that need the compiled library."""
+    if not native.available:
+        pytest.skip(native.reason)

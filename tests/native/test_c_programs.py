@@ -1,0 +1,27 @@
+"""The C unit tests, under the address, undefined-behaviour and thread sanitizers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
+
+
+@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_jitter", "test_dtmf", "test_plane"])
+def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:
+    run_program(name, "address")
+
+
+@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_plane"])
+def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str) -> None:
+    run_program(name, "thread")
+
+
+def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:
+    run_program("fuzz_stream", "address")
+
+
+def test_packets_and_ticks_do_not_allocate(run_program: Callable[..., None]) -> None:
+    run_program("test_no_allocation", "none", [f"-Wl,--wrap={name}" for name in HEAP])
