@@ -179,9 +179,7 @@ class Call:
             on_limit = OnLimit.DROP if spec.on_agent_failure == "continue" else OnLimit.ESCALATE
             run = agent_actor(self, spec.agent)
             children.append(_child("agent", run, AGENT_BUDGET_S, Restart.TRANSIENT, on_limit=on_limit))
-        return Supervisor(
-            children, Strategy.REST_FOR_ONE, Intensity(1, 10.0), AutoShutdown.ANY_SIGNIFICANT
-        )
+        return Supervisor(children, Strategy.REST_FOR_ONE, Intensity(1, 10.0), AutoShutdown.ANY_SIGNIFICANT)
 
 
 def _child(

@@ -46,9 +46,7 @@ class Calls:
         call = Call(spec)
         try:
             self._pool.start(
-                ChildSpec(
-                    spec.sid, self._runner(call), Restart.TEMPORARY, cleanup_s=CALL_BUDGET_S, mailbox=1
-                )
+                ChildSpec(spec.sid, self._runner(call), Restart.TEMPORARY, cleanup_s=CALL_BUDGET_S, mailbox=1)
             )
         except Exception:
             call.close()

@@ -33,9 +33,7 @@ CALL_MOVES: Mapping[CallStatus, frozenset[CallStatus]] = {
     CallStatus.DIALING: frozenset(
         {CallStatus.RINGING, CallStatus.IN_PROGRESS, CallStatus.FAILED, CallStatus.NO_ANSWER}
     ),
-    CallStatus.RINGING: frozenset(
-        {CallStatus.IN_PROGRESS, CallStatus.FAILED, CallStatus.NO_ANSWER}
-    ),
+    CallStatus.RINGING: frozenset({CallStatus.IN_PROGRESS, CallStatus.FAILED, CallStatus.NO_ANSWER}),
     CallStatus.IN_PROGRESS: frozenset({CallStatus.COMPLETED, CallStatus.FAILED}),
     CallStatus.COMPLETED: frozenset(),
     CallStatus.FAILED: frozenset(),

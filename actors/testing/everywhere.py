@@ -16,7 +16,14 @@ import trio
 import trio.testing
 
 from actors.call import CALL_BUDGET_S, Call, Calls, CallSpec
-from actors.runtime import ActorError, ChildSpec, RestartLimitExceeded, System, open_lossy_channels, open_system
+from actors.runtime import (
+    ActorError,
+    ChildSpec,
+    RestartLimitExceeded,
+    System,
+    open_lossy_channels,
+    open_system,
+)
 from actors.testing._steps import StepCounter, closing_a_nursery, seed_schedule, throw_into
 from actors.testing.fakes import FakeAgent, FakeError, FakeLeg, FakeMedia, FakeSink, FakeStream, fake_agent
 from actors.testing.ledger import Ledger
@@ -137,7 +144,7 @@ def _play(story: Story, strike_at: int | None, mode: Mode, seed: int | None) -> 
     clock = trio.testing.MockClock(autojump_threshold=0)
     try:
         trio.run(_on_stage, story, strike_at, mode, run, clock=clock)
-    except Exception as error:  # noqa: BLE001 - what a story raises is what is examined
+    except Exception as error:
         # A story that was struck by an error may find its own expectations broken, or its system gone.
         broken = (AssertionError, ActorError) if run.struck and mode == "raise" else ()
         run.problems += _strangers(leaves(error), broken)

@@ -53,6 +53,7 @@ class Fault:
 
 
 NO_FAULT = Fault("none")
+_HUNG_UP = Cause(Reason.NORMAL, Party.CALLER, sip=200)
 
 
 @attrs.define(eq=False)
@@ -69,7 +70,7 @@ class FakeLeg:
     """Given at the time of the answer instead of it: busy, rejected, cancelled by the caller …"""
     end_after_s: float | None = None
     """When the far side hangs up, counted from the answer; None if it never does."""
-    end_cause: Cause = Cause(Reason.NORMAL, Party.CALLER, sip=200)
+    end_cause: Cause = _HUNG_UP
     confirms_goodbye: bool = True
     """False for a peer that vanished: a BYE is never answered."""
     fault: Fault = NO_FAULT
@@ -299,6 +300,6 @@ class FakeSink:
 
 
 def fake_agent(*agents: AgentPort) -> Callable[[], AgentPort]:
-    """A factory for `CallSpec.agent` that hands out one agent per generation; the last one again and again."""
+    """A factory for `CallSpec.agent` with one agent per generation; the last one is used again."""
     waiting = list(agents)
     return lambda: waiting.pop(0) if len(waiting) > 1 else waiting[0]

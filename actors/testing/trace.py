@@ -73,9 +73,7 @@ class Trace:
             if len(finals) != 1:
                 found.append(f"{sid} has {len(finals)} final statuses")
             stopped = [
-                name
-                for name in self.road(sid)
-                if self.exits[self._last_exits(sid)[name]].reason is not None
+                name for name in self.road(sid) if self.exits[self._last_exits(sid)[name]].reason is not None
             ]
             if stopped != [name for name in ROAD_DOWN if name in stopped]:
                 found.append(f"{sid} was stopped in the order {stopped}")

@@ -191,8 +191,8 @@ class TwinRtpStream:
         self._datagrams.close()
         for tap in self._taps:
             tap.close()
+        self._incoming.close()  # first: its readers are to see a closed stream, not an end
         self._events.close()
-        self._incoming.close()
         self._on_close(self)
 
     async def _read(self) -> None:

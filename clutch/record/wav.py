@@ -1,4 +1,4 @@
-"""One stereo WAV file per call: left is what the caller said, right is what the caller heard."""
+"""One WAV file per call, stereo by default: left is what the caller said, right is what the caller heard."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from io import FileIO
 from pathlib import Path
+from typing import Literal
 
 import attrs
 import numpy as np
@@ -19,6 +20,10 @@ from clutch.record.errors import RecordError
 
 Writer = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs blocking work away from the event loop and raises what it raises."""
+
+
+Side = Literal["uplink", "downlink"]
+"""Who is heard: the caller, or what the caller hears."""
 
 
 def thread_writer(threads: int = 8) -> Writer:
@@ -45,10 +50,12 @@ class WavSink:
 
     path: Path
     _writer: Writer
+    sides: Sequence[Side] = ("uplink", "downlink")
+    """What is kept, one channel each."""
     _file: _File = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._file = _File(self.path)
+        self._file = _File(self.path, self.sides)
 
     async def write(self, frames: Sequence[MediaFrame]) -> None:
         """Append a batch in one go of the writer. See `RecordSink.write`."""
@@ -64,6 +71,7 @@ class _File:
     """The blocking half. Its lock is for a write that outlives its cancelled caller."""
 
     path: Path
+    sides: Sequence[Side]
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
     _file: FileIO | None = None
     _closed: bool = False
@@ -93,12 +101,13 @@ class _File:
         if run[0].rate_hz != self._rate_hz:
             raise RecordError(f"{self.path}: the rate changed from {self._rate_hz} to {run[0].rate_hz} Hz")
         # The place of a frame follows from its tick: missing ones leave a hole, which reads as silence.
-        start = (run[0].tick - self._first_tick) * (self._rate_hz * FRAME_MS // 1000) * 4
-        data = _interleave(run)
+        channels = len(self.sides)
+        start = (run[0].tick - self._first_tick) * (self._rate_hz * FRAME_MS // 1000) * 2 * channels
+        data = _interleave(run, self.sides)
         if start + len(data) > MAX_DATA_BYTES:
             raise RecordError(f"{self.path}: a WAV file holds 4 GiB, and it is full")
         _write_at(self._file, HEADER_BYTES + start, data)
-        _write_at(self._file, 0, wav_header(self._rate_hz, 2, start + len(data)))
+        _write_at(self._file, 0, wav_header(self._rate_hz, channels, start + len(data)))
 
 
 def _runs(frames: Sequence[MediaFrame]) -> list[list[MediaFrame]]:
@@ -107,10 +116,11 @@ def _runs(frames: Sequence[MediaFrame]) -> list[list[MediaFrame]]:
     return [[frame for _, frame in run] for _, run in runs]
 
 
-def _interleave(frames: Sequence[MediaFrame]) -> bytes:
-    left = np.frombuffer(b"".join(frame.uplink for frame in frames), np.int16)
-    right = np.frombuffer(b"".join(frame.downlink for frame in frames), np.int16)
-    return np.stack((left, right), axis=1).astype("<i2").tobytes()
+def _interleave(frames: Sequence[MediaFrame], sides: Sequence[Side]) -> bytes:
+    channels = [
+        np.frombuffer(b"".join(getattr(frame, side) for frame in frames), np.int16) for side in sides
+    ]
+    return np.stack(channels, axis=1).astype("<i2").tobytes()
 
 
 def _private(path: str, flags: int) -> int:

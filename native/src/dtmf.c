@@ -68,16 +68,13 @@ bool dtmf_step(struct dtmf_sender *sender, uint32_t timestamp, uint32_t frame, s
     return true;
 }
 
-size_t dtmf_finish(struct dtmf_receiver *receiver, uint32_t clock_hz, struct media_event *event)
+size_t dtmf_finish(struct dtmf_receiver *receiver, struct media_event *event)
 {
     if (!receiver->pressed)
         return 0;
     receiver->pressed = false;
     *event = (struct media_event){
-        .kind = MEDIA_DTMF,
-        .digit = DIGITS[receiver->event],
-        .ms = (int32_t)((uint64_t)receiver->duration * 1000 / clock_hz),
-    };
+        .kind = MEDIA_DTMF, .digit = DIGITS[receiver->event], .ms = receiver->ms};
     return 1;
 }
 
@@ -85,7 +82,8 @@ size_t dtmf_hear(struct dtmf_receiver *receiver, const uint8_t *payload, uint32_
                  uint32_t clock_hz, struct media_event *events)
 {
     uint8_t event = payload[0];
-    uint32_t duration = (uint32_t)(payload[2] << 8 | payload[3]);
+    /* Now, because the clock may be another one when the key is reported. */
+    int32_t ms = (int32_t)((uint32_t)(payload[2] << 8 | payload[3]) * 1000 / clock_hz);
     if (event >= sizeof DIGITS - 1)
         return 0;
     /* A straggler of an earlier key is not a new one. */
@@ -93,17 +91,17 @@ size_t dtmf_hear(struct dtmf_receiver *receiver, const uint8_t *payload, uint32_
         return 0;
     size_t count = 0;
     if (!receiver->known || timestamp != receiver->timestamp) {
-        count = dtmf_finish(receiver, clock_hz, events);
+        count = dtmf_finish(receiver, events);
         *receiver = (struct dtmf_receiver){
             .timestamp = timestamp, .event = event, .known = true, .pressed = true};
     }
     if (!receiver->pressed)
         return count;
     receiver->heard_us = now_us;
-    if (duration > receiver->duration)
-        receiver->duration = duration;
+    if (ms > receiver->ms)
+        receiver->ms = ms;
     if (payload[1] & END)
-        count += dtmf_finish(receiver, clock_hz, events + count);
+        count += dtmf_finish(receiver, events + count);
     return count;
 }
 

@@ -56,7 +56,7 @@ bool dtmf_step(struct dtmf_sender *sender, uint32_t timestamp, uint32_t frame, s
 struct dtmf_receiver {
     int64_t heard_us;
     uint32_t timestamp;
-    uint32_t duration; /* the longest heard, in timestamp units */
+    int32_t ms; /* the longest duration heard */
     uint8_t event;
     bool known;   /* `timestamp` is that of an event */
     bool pressed; /* and it was not reported yet */
@@ -72,6 +72,6 @@ size_t dtmf_hear(struct dtmf_receiver *receiver, const uint8_t *payload, uint32_
 bool dtmf_is_lost(const struct dtmf_receiver *receiver, int64_t now_us);
 
 /* Report the pressed key, if any, as it stands: writes and returns 0 or 1 events. */
-size_t dtmf_finish(struct dtmf_receiver *receiver, uint32_t clock_hz, struct media_event *event);
+size_t dtmf_finish(struct dtmf_receiver *receiver, struct media_event *event);
 
 #endif

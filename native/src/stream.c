@@ -113,22 +113,18 @@ static bool admit_source(struct stream *stream, const struct endpoint *from, uin
     return true;
 }
 
-static uint32_t clock_hz(const struct stream *stream)
-{
-    return (uint32_t)stream->playout->rate_hz;
-}
-
 static void finish_key(struct stream *stream)
 {
     struct media_event event;
-    emit(stream, &event, dtmf_finish(&stream->keys_in, clock_hz(stream), &event));
+    emit(stream, &event, dtmf_finish(&stream->keys_in, &event));
 }
 
 static void hear_key(struct stream *stream, const struct rtp_packet *rtp, int64_t now_us)
 {
     struct media_event events[2];
+    uint32_t clock_hz = (uint32_t)stream->playout->rate_hz;
     emit(stream, events,
-         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, clock_hz(stream), events));
+         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, clock_hz, events));
 }
 
 static void admit_ssrc(struct stream *stream, uint32_t ssrc)

@@ -32,7 +32,7 @@ class Room:
 RUNTIME = frozenset({"actors.runtime"})
 CALL = RUNTIME | {"actors.call"}
 PURE = frozenset({"clutch.wire", "clutch.media", "clutch.auth"})
-BELOW_NET = PURE | CALL | {"native", "clutch"}
+BELOW_NET = PURE | CALL | {"actors", "native", "clutch"}
 BELOW_GROUPS = BELOW_NET | {"clutch.net"}
 GROUPS = frozenset(
     {"clutch.api", "clutch.legs", "clutch.agents", "clutch.record", "clutch.relay", "clutch.cluster"}
@@ -43,7 +43,7 @@ _PURE_PYTHON = frozenset({"trio", "attrs", "outcome"})  # outcome comes with tri
 ROOMS: Mapping[str, Room] = {
     "native": Room(
         "the C core is the ground floor: packets, samples and rings, nothing of ours",
-        only=frozenset({"cffi"}),
+        only=frozenset({"cffi", "hatchling"}),  # hatchling: the hook that builds it
     ),
     "actors": Room("the folder only says what is in it", CALL, only=_PURE_PYTHON),
     "actors.runtime": Room(

@@ -93,8 +93,11 @@ def test_lost_packets_are_concealed_one_by_one(play: Play) -> None:
     assert len(lost) > 5
     assert outcome.concealed == [number + FIRST for number in lost]
     for number, part in enumerate(parts):
-        if number not in lost:
-            assert frame(outcome, number + FIRST) == decoded(PCMU, [part]).tobytes()
+        expected = decoded(PCMU, [part])
+        if number in lost and number - 1 not in lost:
+            expected = (decoded(PCMU, [parts[number - 1]]).astype(np.int32) * 26_214 >> 15).astype(np.int16)
+        if number not in lost or number - 1 not in lost:
+            assert frame(outcome, number + FIRST) == expected.tobytes()
     assert received(outcome.stats) == MediaStats(
         packets_received=200 - len(lost), played=200 - len(lost), concealed=len(lost)
     )
@@ -206,6 +209,29 @@ def test_a_stall_of_300_ms_is_cut_to_60_ms(play: Play) -> None:
     assert received(outcome.stats) == MediaStats(
         packets_received=60, played=10 + 34, discarded=14, concealed=3
     )
+
+
+@pytest.mark.parametrize(("waiting", "discarded"), [(10, 0), (11, 8)])
+def test_200_ms_may_wait(play: Play, waiting: int, discarded: int) -> None:
+    peer = Peer()
+    trace = trace_of([], 16)
+    for part in payloads(peer, waiting):
+        trace.receive(5000, peer.audio(part))
+    stats = play(trace).stats
+    assert (stats.discarded, stats.played) == (discarded, waiting - discarded)
+
+
+def test_only_three_empty_ticks_in_a_row_are_a_pause(play: Play) -> None:
+    peer = Peer()
+    parts = payloads(peer, 5)
+    trace = trace_of([], 16)
+    for number, part in enumerate(parts):
+        trace.receive(arrival([0, 1, 5, 7, 9][number]), peer.audio(part))
+    outcome = play(trace)
+    assert outcome.concealed == [5, 7, 9, 11, 12, 13]
+    assert [frame(outcome, tick) for tick in (3, 4, 6, 8, 10)] == [
+        decoded(PCMU, [part]).tobytes() for part in parts
+    ]
 
 
 def test_a_pause_of_the_sender_is_silent_after_three_frames(play: Play) -> None:
@@ -372,6 +398,14 @@ def test_what_is_no_audio_of_ours(play: Play) -> None:
         trace.receive(5000, data)
     outcome = play(trace)
     assert received(outcome.stats) == MediaStats(malformed=len(malformed), wrong_payload=1)
+
+
+def test_the_longest_payload(play: Play) -> None:
+    peer = Peer(L16_8000)
+    part = noise(1, 1500)[0]
+    outcome = play(trace_of([peer.audio(part)], 8, L16_8000))
+    np.testing.assert_array_equal(outcome.uplink[320 : 320 + 750], decoded(L16_8000, [part]))
+    assert outcome.concealed == [7, 8]
 
 
 def test_csrcs_extension_and_padding_are_skipped(play: Play) -> None:

@@ -74,7 +74,9 @@ async def _cancelled_while_ringing(stage: Stage) -> None:
 
 def _check_cancelled_while_ringing(trace: Trace) -> None:
     expect(trace, "no_answer", Reason.CANCELLED, Party.CALLER, ["leg"])
-    assert not [line for line in trace.lines if line.startswith("start")], "nobody starts for a caller who left"
+    assert not [line for line in trace.lines if line.startswith("start")], (
+        "nobody starts for a caller who left"
+    )
 
 
 async def _no_answer(stage: Stage) -> None:

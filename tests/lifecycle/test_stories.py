@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from stories import STORIES
 
 from actors.testing import Story, cancel_everywhere, run_story
+from tests.lifecycle.stories import STORIES
 
 each_story = pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 

@@ -105,6 +105,7 @@ async def test_a_crash_in_the_step_of_the_stop(
         )
         async with open_system() as system:
             await system.start(supervisor.spec("s"))
+            await wait_all_tasks_blocked()
             error = ValueError("just before")
             system.registry["node/s/a"].try_tell(error)
             exit_ = await system.stop("s", "enough")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from clutch.wire.sip.errors import SipParseError
-from clutch.wire.sip.grammar import LWS, end_of_quoted, is_token, quote, split_list, unquote
+from clutch.wire.sip.grammar import LWS, end_of_quoted, is_token, quote, split_list, split_word, unquote
 
 
 @attrs.frozen
@@ -105,7 +105,7 @@ class Credentials:
 
 
 def _parse(text: str, required: tuple[str, ...]) -> dict[str, str]:
-    scheme, _, rest = text.strip(LWS).replace("\t", " ").partition(" ")
+    scheme, rest = split_word(text)
     if scheme.lower() != "digest":
         raise SipParseError(400, "authentication scheme is not Digest")
     params: dict[str, str] = {}

@@ -20,6 +20,7 @@ from clutch.wire.sip.grammar import (
     parse_params,
     quote,
     replace_param,
+    split_word,
     unquote,
 )
 from clutch.wire.sip.uri import Uri
@@ -119,11 +120,11 @@ class Via:
         where, semicolon, params = text.partition(";")
         name, _, rest = where.partition("/")
         version, _, rest = rest.partition("/")
-        name, version, rest = name.strip(LWS), version.strip(LWS), rest.strip(LWS).replace("\t", " ")
-        transport, _, sent_by = rest.partition(" ")
+        name, version = name.strip(LWS), version.strip(LWS)
+        transport, sent_by = split_word(rest)
         if not (is_token(name) and is_token(version) and is_token(transport)):
             raise SipParseError(400, "no protocol/version/transport")
-        host, port = parse_host_port(sent_by.strip(LWS))
+        host, port = parse_host_port(sent_by)
         return cls(f"{name}/{version}", transport.upper(), host, port, parse_params(semicolon + params))
 
     def __str__(self) -> str:
@@ -174,8 +175,7 @@ class CSeq:
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Read ``number LWS method``. Raises SipParseError(400)."""
-        number, _, method = text.strip(LWS).replace("\t", " ").partition(" ")
-        method = method.lstrip(" ")
+        number, method = split_word(text)
         if not is_token(method):
             raise SipParseError(400, "no method")
         return cls(decimal(number, MAX_CSEQ, "sequence number"), method)

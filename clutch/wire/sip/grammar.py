@@ -19,6 +19,7 @@ LWS = " \t"
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _HOST = re.compile(r"[A-Za-z0-9\-._]+")
+_GAP = re.compile(r"[ \t]+")
 _IN_QUOTES = re.compile(r'["\\]')
 _SPECIAL = {separator: re.compile(f'["<{separator}]') for separator in ",;"}
 
@@ -26,6 +27,12 @@ _SPECIAL = {separator: re.compile(f'["<{separator}]') for separator in ",;"}
 def is_token(text: str) -> bool:
     """True if `text` is a `token`."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def split_word(text: str) -> tuple[str, str]:
+    """The first word and what follows the white space after it; "" for what is not there."""
+    word, *rest = _GAP.split(text.strip(LWS), maxsplit=1)
+    return word, rest[0] if rest else ""
 
 
 def decimal(text: str, limit: int, what: str) -> int:

@@ -73,6 +73,7 @@ def read_head(raw: bytes) -> Head:
         lines.pop()
     if text.count("\r") + text.count("\n") != 2 * text.count("\r\n"):
         faults.append(SipParseError(400, "CR or LF outside CRLF"))
+        lines = [line.replace("\r", " ").replace("\n", " ") for line in lines]
     start = _read_start_line(lines[0], faults)
     headers = Headers(_read_fields(lines[1:], faults))
     lengths = tuple(headers.get_all("Content-Length"))

@@ -46,9 +46,10 @@ class Request(TypedFields):
 
     def to_bytes(self) -> bytes:
         """The message as it goes on the wire. Raises LocalProtocolError if it would not be one message."""
-        if not is_token(self.method):
-            raise LocalProtocolError(f"{self.method!r} is not a method")
-        return _serialise(f"{self.method} {self.uri} {VERSION}", self.headers, self.body)
+        uri = str(self.uri)
+        if not is_token(self.method) or " " in uri:
+            raise LocalProtocolError(f"{self.method!r} is not a method or {uri!r} is not a URI")
+        return _serialise(f"{self.method} {uri} {VERSION}", self.headers, self.body)
 
 
 @attrs.define

@@ -135,7 +135,7 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
     user, colon, password = userinfo.partition(":")
     if at and (not user or "@" in userinfo):
         raise SipParseError(400, "bad user part in a URI")
-    where, _, query = where.partition("?")
+    where, mark, query = where.partition("?")
     where, semicolon, params = where.partition(";")
     host, port = parse_host_port(where)
     return Uri(
@@ -145,7 +145,7 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
         host,
         port,
         _parse_params(params) if semicolon else (),
-        _parse_headers(query) if query else (),
+        _parse_headers(query) if mark else (),
     )
 
 

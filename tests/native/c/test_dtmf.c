@@ -81,8 +81,8 @@ static void test_receiving(void)
     CHECK(hear(&receiver, 1, false, 80, 30000, 100000, events) == 0);
     CHECK(!dtmf_is_lost(&receiver, 199999));
     CHECK(dtmf_is_lost(&receiver, 200000));
-    CHECK(dtmf_finish(&receiver, HZ, events) == 1 && events[0].digit == '1');
-    CHECK(dtmf_finish(&receiver, HZ, events) == 0);
+    CHECK(dtmf_finish(&receiver, events) == 1 && events[0].digit == '1');
+    CHECK(dtmf_finish(&receiver, events) == 0);
 }
 
 int main(void)

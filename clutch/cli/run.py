@@ -1,0 +1,107 @@
+"""`clutch run`: a node in the foreground, until a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+import trio
+
+from actors import CALL_BUDGET_S
+from clutch import __version__
+from clutch.node.config import Config
+from clutch.node.configure import load_config
+from clutch.node.errors import NodeError
+from clutch.node.log import set_up_logging
+from clutch.node.node import Node, open_node
+
+WATCHDOG_S = CALL_BUDGET_S + 6.0
+"""How long the tree may take to come down before the process is ended: a Trio task cannot be killed."""
+EXIT_STUCK = 70
+"""Exit status of a node that the watchdog ended (EX_SOFTWARE of sysexits.h)."""
+
+
+@click.command()
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file, in TOML.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder for recordings, keys and state.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key: sip.port=5070."
+)
+def run(file: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+    """Start a node and serve calls until SIGTERM or Ctrl-C.
+
+    The first signal drains: new calls get 503, living ones may end by themselves within node.drain_s, then
+    they are hung up. A second signal ends the waiting at once; the order stays the same.
+    """
+    config = load_config(file, overrides, data)
+    set_up_logging(config.log)
+    try:
+        trio.run(_serve, config)
+    except* NodeError as group:
+        raise _first(group) from None
+
+
+async def _serve(config: Config) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with open_node(config) as node:
+            click.echo(greeting(node))
+            await anext(signals)
+            await _drain(node, signals)
+            _start_watchdog()
+
+
+async def _drain(node: Node, signals: AsyncIterator[int]) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def hurry() -> None:
+            await anext(signals)
+            nursery.cancel_scope.cancel(reason="a second signal")
+
+        nursery.start_soon(hurry)
+        await node.drain()
+        nursery.cancel_scope.cancel(reason="drained")
+
+
+def _start_watchdog() -> None:
+    """The last rung of the stop ladder: end a process whose tree does not come down."""
+
+    def bark() -> None:
+        sys.stderr.write(f"clutch: still not down after {WATCHDOG_S} s; ending the process\n")
+        os._exit(EXIT_STUCK)
+
+    watchdog = threading.Timer(WATCHDOG_S, bark)
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def greeting(node: Node) -> str:
+    """What a person who started a node wants to know: where it is, and what to type next."""
+    addresses = node.endpoint.addresses
+    port = addresses[0].port
+    target = f"{addresses[0].host}" + ("" if port == 5060 else f":{port}")
+    command = os.path.relpath(Path(sys.executable).with_name("clutch"))
+    url = node.http_urls[0]
+    status = "" if url.endswith("127.0.0.1:8080") else f" --url {url}"
+    return f"""\
+clutch {__version__} is up
+  sip         {"  ".join(map(str, addresses))}
+  status      {url}/v1/status
+  recordings  {node.config.recordings}
+  features    {", ".join(node.features)}
+  answering   {", ".join(f"sip:{name}@{target}" for name in node.extensions)}
+
+Try, in another terminal:
+  {command} call sip:echo@{target} --duration 5
+  {command} status{status}
+Stop with Ctrl-C: calls may go on for {node.config.node.drain_s:g} s; press it again to hang up."""
+
+
+def _first(group: BaseExceptionGroup[NodeError]) -> NodeError:
+    """The first plain error of a group."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -1,0 +1,46 @@
+"""The journal: the stream of events of a node as log lines and counters."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+import structlog
+
+from actors import Cause, Exited, ObserverFailed, Outcome, Restarting, StatusChanged, Stuck
+
+log = structlog.get_logger(__name__)
+
+
+@attrs.define(eq=False)
+class Journal:
+    """An observer for `Observatory.subscribe`: every call's way is logged with its sid."""
+
+    ended: Counter[str] = attrs.field(factory=Counter)
+    """Ended calls by final status."""
+
+    def note(self, event: object) -> None:
+        """Log one event, if it is worth a line."""
+        match event:
+            case StatusChanged(sid, status, None):
+                log.info("call.status", sid=sid, status=status.value)
+            case StatusChanged(sid, status, Cause() as cause):
+                self.ended[status.value] += 1
+                log.info(
+                    "call.ended",
+                    sid=sid,
+                    status=status.value,
+                    reason=cause.reason.value,
+                    by=cause.by.value,
+                    sip=cause.sip,
+                    q850=cause.q850,
+                    text=cause.text,
+                )
+            case Exited(exit_) if exit_.outcome is Outcome.CRASHED:
+                log.error("actor.crashed", path=exit_.path, generation=exit_.generation, exc_info=exit_.error)
+            case Restarting(path, generation):
+                log.warning("actor.restarting", path=path, generation=generation)
+            case Stuck(path, waited_s):
+                log.error("actor.stuck", path=path, waited_s=waited_s)
+            case ObserverFailed(error):
+                log.error("observer.failed", exc_info=error)

@@ -1,0 +1,220 @@
+"""The node: a tree of services with the pool of calls on top, wired from a configuration.
+
+Start order: media plane, SIP endpoint, HTTP, calls. So calls are the first to stop and the endpoint is still
+there for their goodbyes; the endpoint refuses new calls until everything is up.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from actors import (
+    Calls,
+    CallSpec,
+    ChildSpec,
+    Context,
+    MediaUnavailable,
+    PoolClosed,
+    PoolFull,
+    Restart,
+    System,
+    open_system,
+)
+from clutch import __version__
+from clutch.legs.sip import SipLeg
+from clutch.net.errors import NetworkError
+from clutch.net.link import Network, TrioNetwork
+from clutch.net.plane import MediaPlane
+from clutch.net.sip.endpoint import RETRY_AFTER_S, SipEndpoint
+from clutch.net.sip.session import SipSession
+from clutch.net.sip.transports import Bind
+from clutch.node.config import Config
+from clutch.node.dialplan import Dialplan, make_dialplan
+from clutch.node.doctor import available, probe
+from clutch.node.errors import NodeError
+from clutch.node.http import serve_http
+from clutch.node.journal import Journal
+from clutch.node.planes import make_plane
+from clutch.record.wav import WavSink, thread_writer
+
+log = structlog.get_logger(__name__)
+
+
+def new_sid() -> str:
+    """A call identifier: 64 random bits in hex."""
+    return secrets.token_hex(8)
+
+
+@attrs.define(eq=False)
+class Node:
+    """A running node. Made by `open_node`."""
+
+    config: Config
+    system: System
+    plane: MediaPlane
+    calls: Calls
+    _dialplan: Dialplan
+    _network: Network
+    _sid: Callable[[], str]
+    endpoint: SipEndpoint = attrs.field(init=False)
+    http_urls: list[str] = attrs.field(factory=list)
+    features: list[str] = attrs.field(factory=lambda: available(probe()))
+    journal: Journal = attrs.field(factory=Journal)
+    _started_at: float = attrs.field(factory=time.monotonic)
+    _write: Any = attrs.field(factory=thread_writer)
+
+    def __attrs_post_init__(self) -> None:
+        sip = self.config.sip
+        binds = [Bind("UDP", sip.host, sip.port, sip.public_address)]
+        if sip.tcp:
+            binds.append(Bind("TCP", sip.host, sip.port, sip.public_address))
+        self.endpoint = SipEndpoint(
+            self._network, binds, self._on_invite, f"clutch/{__version__}", draining=True
+        )
+
+    @property
+    def extensions(self) -> list[str]:
+        """What this node answers to: the user parts of its SIP addresses."""
+        return self._dialplan.extensions
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """What ``GET /v1/status`` answers."""
+        return {
+            "version": __version__,
+            "calls": len(self.calls),
+            "tasks": trio.lowlevel.current_statistics().tasks_living,
+            "fds": len(os.listdir("/proc/self/fd")),
+            "rtp_ports": self.plane.ports_in_use,
+            "uptime_s": round(time.monotonic() - self._started_at, 1),
+            "draining": self.endpoint.draining,
+            "features": self.features,
+            "ended": self.journal.ended,
+            "sip": {
+                "addresses": [str(bind) for bind in self.endpoint.addresses],
+                "transactions": self.endpoint.transactions,
+                "connections": self.endpoint.connections,
+                **attrs.asdict(self.endpoint.counters),
+            },
+        }
+
+    async def drain(self) -> None:
+        """Refuse new calls with 503 and wait until the living ones have ended, at most `node.drain_s`.
+
+        If cancelled, it returns at once: a shorter deadline, the same order. Leaving `open_node` after it
+        hangs up what is left.
+        """
+        self.endpoint.draining = True
+        log.info("node.draining", calls=len(self.calls), deadline_s=self.config.node.drain_s)
+        with trio.move_on_after(self.config.node.drain_s):
+            await self.calls.idle()
+
+    def _on_invite(self, session: SipSession) -> None:
+        """A new call: find who answers it, give it media, start its tree. Never blocks."""
+        extension = session.invite.uri.user or ""
+        agent = self._dialplan.agent(extension)
+        if agent is None:
+            log.info("call.unknown_extension", extension=extension)
+            session.reject(404)
+            return
+        sid = self._sid()
+        try:
+            stream = self.plane.open(sid)
+        except MediaUnavailable as error:
+            self._busy(session, str(error))
+            return
+        config = self.config
+        leg = SipLeg.inbound(session, stream, self.plane.codecs, self._rtp())
+        path = config.recordings / f"{sid}.wav"
+        spec = CallSpec(
+            sid,
+            leg,
+            stream,
+            agent=agent,
+            sink=(lambda: WavSink(path, self._write)) if config.recording.enabled else None,
+            ring_timeout_s=config.limits.ring_timeout_s,
+            max_duration_s=config.limits.max_duration_s,
+            caller=str(session.invite.from_.uri),
+            callee=extension,
+        )
+        try:
+            self.calls.start(spec)
+        except (PoolFull, PoolClosed) as error:
+            self._busy(session, str(error))
+            return
+        log.info("call.incoming", sid=sid, caller=spec.caller, callee=extension)
+
+    def _busy(self, session: SipSession, why: str) -> None:
+        log.warning("call.refused", why=why)
+        session.reject(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
+
+    async def start(self) -> None:
+        """Bring every service up, in order. Raises `NodeError` if one cannot be."""
+        await self._serve("media", self.plane.run)
+        await self._serve("sip", self.endpoint.run)
+
+        async def http(*, task_status: trio.TaskStatus[None]) -> None:
+            async with trio.open_nursery() as nursery:
+                self.http_urls[:] = await nursery.start(serve_http, self.config.http, self.snapshot)
+                task_status.started()
+
+        await self._serve("http", http)
+        await self.system.start(self.calls.spec())
+        self.endpoint.draining = False
+
+    async def _serve(self, name: str, serve: Callable[..., Awaitable[object]]) -> None:
+        """Run a Trio service as an actor that is restarted when it crashes, but not when it never came up."""
+        refusals: list[Exception] = []
+
+        async def run(ctx: Context[Any]) -> None:
+            up = False
+            try:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(serve)
+                    up = True
+                    ctx.started()
+            except* (NetworkError, NodeError) as group:
+                if up:
+                    raise
+                refusals.append(group.exceptions[0])
+
+        await self.system.start(ChildSpec(name, run, Restart.TRANSIENT, cleanup_s=2.0))
+        if refusals:
+            raise NodeError(f"{name}: {refusals[0]}") from refusals[0]
+
+
+@asynccontextmanager
+async def open_node(config: Config, network: Network | None = None) -> AsyncIterator[Node]:
+    """Run a node for the length of a block; leaving it hangs up every call and stops every service in order.
+
+    `network` is where its sockets are opened, the machine's own if None. Raises `NodeError` (`ConfigError` is
+    one), inside an ExceptionGroup, if it cannot come up.
+    """
+    network = network or TrioNetwork()
+    dialplan = make_dialplan(config.dialplan)
+    ports = range(config.rtp.first_port, config.rtp.last_port + 1)
+    plane = make_plane(config.media.plane, network, config.sip.host, ports)
+    _make_folder(config.recordings)
+    async with open_system() as system:
+        node = Node(config, system, plane, Calls(config.limits.max_calls), dialplan, network, new_sid)
+        system.observe.subscribe(node.journal.note)
+        await node.start()
+        log.info("node.up", sip=[str(bind) for bind in node.endpoint.addresses], http=node.http_urls)
+        yield node
+    log.info("node.down")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise NodeError(f"cannot make {path}: {error.strerror}") from error

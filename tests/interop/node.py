@@ -1,0 +1,97 @@
+"""A node as a subprocess, on ports of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+CLUTCH = str(Path(sys.executable).with_name("clutch"))
+
+
+def free_port() -> int:
+    """A port that neither UDP nor TCP uses just now."""
+    for _ in range(100):
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
+
+
+@attrs.define
+class RunningNode:
+    """A node that has said that it is up."""
+
+    process: subprocess.Popen[str]
+    sip_port: int
+    http_port: int
+    data: Path
+    greeting: str
+
+    def status(self) -> dict[str, Any]:
+        """``GET /v1/status``."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/v1/status", timeout=10) as answer:
+            status: dict[str, Any] = json.load(answer)
+        return status
+
+    def recordings(self) -> list[Path]:
+        """The recordings, oldest first."""
+        return sorted((self.data / "recordings").glob("*.wav"), key=lambda path: path.stat().st_mtime)
+
+    def log(self) -> str:
+        """What it logged so far."""
+        return (self.data / "log").read_text()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@contextmanager
+def running_node(data: Path, *settings: str) -> Iterator[RunningNode]:
+    """Start a node and wait for its greeting; make sure that it is gone afterwards."""
+    data.mkdir(exist_ok=True)
+    sip, http = free_port(), free_port()
+    sets = [f"sip.port={sip}", f"http.port={http}", "node.drain_s=0", *settings]
+    command = [CLUTCH, "run", "--data", str(data), *(part for text in sets for part in ("--set", text))]
+    with (data / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            greeting = _greeting(process)
+            assert "is up" in greeting, (data / "log").read_text()
+            yield RunningNode(process, sip, http, data, greeting)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def _greeting(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Stop with"):
+            break
+    return "".join(lines)

@@ -1,0 +1,87 @@
+"""What the build can leave out, and what `import native` says then. Each in a fresh interpreter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from native import build
+
+REPORT = "import native; print(native.available, sorted(native.features()), native.reason, sep='|')"
+TRY = """
+import native
+for make in (lambda: native.Core(1, 2, 3), lambda: native.Plane("127.0.0.1", 5000, 5010)):
+    try:
+        make()
+    except native.MediaError as error:
+        print(error.errno, error)
+"""
+
+
+def python(code: str, folder: Path, **environment: str) -> str:
+    """Run code with `folder` in front of the import path."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the Python face, without a library; returns the folder to import from."""
+    (tmp_path / "native").mkdir()
+    for module in build.HERE.glob("*.py"):
+        shutil.copy(module, tmp_path / "native")
+    return tmp_path
+
+
+def test_without_opus(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUTCH_WITHOUT_OPUS", "1")
+    work = tmp_path / "work"
+    work.mkdir()
+    build.compile_all(package / "native" / build.LIBRARY.name, work)
+    assert python(REPORT, package) == "True|['udp']|"
+    refusal = python(
+        "import native\n"
+        "try: native.Core(1, 2, 3).connect(native.Params(('127.0.0.1', 9), 'opus', 48000, 111), 0)\n"
+        "except native.MediaError as error: print(error)",
+        package,
+    )
+    assert "connect with opus at 48000 Hz: Operation not supported" in refusal
+
+
+def test_without_a_library(package: Path) -> None:
+    available, features, reason = python(REPORT, package).split("|")
+    assert (available, features) == ("False", "[]")
+    assert "not built" in reason
+    assert "python native/build.py" in reason
+    assert python(TRY, package).count("no native media plane: not built") == 2
+
+
+def test_switched_off() -> None:
+    off = python(REPORT, build.HERE.parent, CLUTCH_NATIVE="off")
+    assert off == "False|[]|switched off by CLUTCH_NATIVE=off"
+
+
+def test_a_build_that_is_off_leaves_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "_native.abi3.so"
+    library.touch()
+    monkeypatch.setattr(build, "LIBRARY", library)
+    monkeypatch.setenv("CLUTCH_NATIVE", "off")
+    assert build.build() is None
+    assert not library.exists()
+
+
+def test_a_compiler_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(build.BuildError, match="cannot run no-such-compiler"):
+        build.compile_all(tmp_path / "x.so", tmp_path)

@@ -1,0 +1,221 @@
+"""The C media plane on real loopback sockets. Nothing here measures time: it counts what comes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import attrs
+import pytest
+
+import native
+
+pytestmark = pytest.mark.usefixtures("native_library")
+
+LOCAL = "127.0.0.1"
+PORTS = (29_000, 29_998)
+PATIENCE_S = 10.0
+"""After this long without a sign the test has failed."""
+
+
+@attrs.define
+class Drained:
+    """Everything that came out of a plane so far."""
+
+    plane: native.Plane
+    events: list[tuple[int, native.Event]] = attrs.field(factory=list)
+    frames: list[native.FrameTuple] = attrs.field(factory=list)
+
+    def until(self, enough: Callable[[Drained], bool]) -> None:
+        """Drain whenever the plane wakes us, until there is enough."""
+        while not enough(self):
+            ready, _, _ = select.select([self.plane.wake_fd], [], [], PATIENCE_S)
+            assert ready, f"nothing more came after {self.events}, {len(self.frames)} frames"
+            self.plane.begin_drain()
+            self.events += self.plane.events()
+            self.frames += self.plane.frames()
+
+    def until_closed(self, count: int) -> None:
+        """Drain until the plane has let go of so many streams in all."""
+        self.until(lambda out: sum(isinstance(event, native.Closed) for _, event in out.events) == count)
+
+
+@pytest.fixture
+def plane() -> Iterator[native.Plane]:
+    """A plane on loopback."""
+    plane = native.Plane(LOCAL, *PORTS)
+    yield plane
+    plane.close()
+
+
+@pytest.fixture
+def drained(plane: native.Plane) -> Drained:
+    """What came out of the plane."""
+    return Drained(plane)
+
+
+@pytest.fixture
+def peer() -> Iterator[socket.socket]:
+    """The other end."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind((LOCAL, 0))
+        peer.settimeout(PATIENCE_S)
+        yield peer
+
+
+def open_stream(plane: native.Plane, remote: tuple[str, int], timeout_ms: int = 0) -> native.Stream:
+    """A stream that talks PCMU with `remote`."""
+    stream = plane.open(ssrc=1, seq=65_530, timestamp=0)
+    stream.connect(native.Params(remote, "pcmu", 8000, 0, 101, timeout_ms=timeout_ms))
+    return stream
+
+
+def rtp(number: int, payload: bytes, payload_type: int = 0) -> bytes:
+    """One packet of a peer."""
+    return struct.pack("!BBHII", 0x80, payload_type, number, number * 160, 7) + payload
+
+
+def test_packets_in_frames_out(plane: native.Plane, drained: Drained, peer: socket.socket) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    stream.tap(True)
+    for number in range(8):
+        peer.sendto(rtp(number, bytes([0x10 * number]) * 160), (LOCAL, stream.port))
+    drained.until(lambda out: stream.stats().played == 8)
+    drained.until(lambda out: out.frames[-1][1] >= 12)
+    ticks = [tick for _, tick, *_ in drained.frames]
+    assert all(after == before + 1 for before, after in pairwise(ticks))
+    assert {(key, rate_hz) for key, _, rate_hz, *_ in drained.frames} == {(stream.id, 8000)}
+    heard = b"".join(frame[3] for frame in drained.frames)
+    first = struct.pack("=160h", *[-32124] * 160)
+    assert first in heard
+    assert {len(frame[3]) for frame in drained.frames} == {320} == {len(frame[4]) for frame in drained.frames}
+
+
+def test_downlink_in_packets_out(plane: native.Plane, peer: socket.socket) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    pcm = b"".join(struct.pack("=160h", *[1000 * k] * 160) for k in range(10))
+    assert stream.send(pcm) == len(pcm)
+    packets = [peer.recv(2048) for _ in range(20)]
+    numbers = [struct.unpack_from("!HI", packet, 2) for packet in packets]
+    first = numbers[0][1] // 160  # ticks before the first packet
+    assert numbers == [((65_530 + k) % 65_536, 160 * (first + k)) for k in range(20)]
+    spoken = [packet[12:] for packet in packets if packet[12:] != b"\xff" * 160]
+    assert len(spoken) == 9  # the tenth, all zeros, is silence like the rest
+    assert stream.queued_samples == 0
+
+
+def test_only_tapped_streams_give_frames(plane: native.Plane, drained: Drained, peer: socket.socket) -> None:
+    quiet, tapped = (open_stream(plane, peer.getsockname()) for _ in range(2))
+    tapped.tap(True)
+    drained.until(lambda out: len(out.frames) >= 5)
+    assert {frame[0] for frame in drained.frames} == {tapped.id}
+    tapped.tap(False)
+    quiet.tap(True)
+    drained.until(lambda out: out.frames[-1][0] == quiet.id)
+    drained.frames.clear()
+    drained.until(lambda out: len(out.frames) >= 5)
+    assert {frame[0] for frame in drained.frames} == {quiet.id}
+
+
+def test_keys_and_silence_are_events(plane: native.Plane, drained: Drained, peer: socket.socket) -> None:
+    stream = open_stream(plane, peer.getsockname(), timeout_ms=100)
+    peer.sendto(rtp(0, b"\x05\x80\x03\x20", 101), (LOCAL, stream.port))
+    drained.until(lambda out: len(out.events) == 2)
+    (_, key), (_, silence) = drained.events
+    assert key == native.Dtmf("5", 100)
+    assert isinstance(silence, native.Timeout)
+
+
+def test_our_keys_are_sent(plane: native.Plane, peer: socket.socket) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    assert stream.send_dtmf("1#", tone_ms=40, gap_ms=20) == 2
+    keys: list[bytes] = []
+    while len(keys) < 8:
+        packet = peer.recv(2048)
+        if packet[1] & 0x7F == 101:
+            keys.append(packet[12:])
+    assert [key[0] for key in keys] == [1] * 4 + [11] * 4
+    assert [key[1] >> 7 for key in keys] == [0, 1, 1, 1] * 2
+    with pytest.raises(ValueError, match="not a DTMF digit"):
+        stream.send_dtmf("x")
+
+
+def test_another_codec_changes_the_rate(plane: native.Plane, drained: Drained, peer: socket.socket) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    stream.tap(True)
+    stream.send(bytes(8000))
+    stream.connect(native.Params(peer.getsockname(), "l16", 16_000, 97))
+    assert stream.queued_samples == 0
+    drained.until(lambda out: any(frame[2] == 16_000 for frame in out.frames))
+    assert len(drained.frames[-1][3]) == 640
+    with pytest.raises(native.MediaError):
+        stream.connect(native.Params(peer.getsockname(), "pcmu", 48_000, 0))
+
+
+def test_close_gives_port_and_descriptor_back(plane: native.Plane, drained: Drained) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    ports, free = set(), plane.free_ports
+    for times in (1, 2):
+        streams = [open_stream(plane, (LOCAL, 9)) for _ in range(200)]
+        assert len(os.listdir("/proc/self/fd")) == before + 200
+        for stream in streams:
+            stream.close()
+            stream.close()
+        drained.until_closed(200 * times)
+        ports |= {stream.port for stream in streams}
+        assert (plane.free_ports, plane.open_streams) == (free, 0)
+        assert len(os.listdir("/proc/self/fd")) == before
+    # The least recently used ports were next, so none was used twice.
+    assert len(ports) == 400
+    assert all(port % 2 == 0 for port in ports)
+
+
+def test_a_closed_stream_is_inert(plane: native.Plane, drained: Drained, peer: socket.socket) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    peer.recv(2048)
+    stream.close()
+    assert (stream.send(bytes(320)), stream.queued_samples, stream.send_dtmf("1")) == (0, 0, 0)
+    stream.clear()
+    stream.tap(True)
+    stream.connect(native.Params(peer.getsockname(), "pcmu", 8000, 0))
+    drained.until_closed(1)
+    assert stream.stats().packets_sent >= 1
+    assert "closed" in repr(stream)
+
+
+def test_ports_run_out_and_foreign_ones_are_passed_over() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind((LOCAL, 29_500))
+        plane = native.Plane(LOCAL, 29_499, 29_504)
+        assert [plane.open(1, 1, 1).port for _ in range(2)] == [29_502, 29_504]
+        with pytest.raises(native.MediaError) as caught:
+            plane.open(1, 1, 1)
+        assert caught.value.errno == errno.EADDRNOTAVAIL
+        plane.close()
+
+
+def test_a_plane_that_cannot_start_says_why() -> None:
+    with pytest.raises(native.MediaError) as caught:
+        native.Plane(LOCAL, 5001, 5001)
+    assert caught.value.errno == errno.EINVAL
+    with pytest.raises(native.MediaError):
+        native.Plane("localhost", 5000, 5010)
+
+
+def test_closing_the_plane_closes_everything(peer: socket.socket) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    plane = native.Plane(LOCAL, *PORTS)
+    stream = open_stream(plane, peer.getsockname())
+    peer.recv(2048)
+    plane.close()
+    plane.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert stream.stats().packets_sent >= 1
+    assert stream.send(bytes(320)) == 0
+    stream.close()
+    assert (plane.free_ports, plane.open_streams, plane.lost()) == (0, 0, (0, 0, 0))

@@ -1,0 +1,303 @@
+"""Whole calls between two endpoints, on a virtual clock."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from clutch.net.sip import (
+    Acked,
+    Answered,
+    Bye,
+    Cancelled,
+    Failed,
+    Failure,
+    Rejected,
+    Ringing,
+    SessionState,
+    SipSession,
+)
+from clutch.wire.sip.errors import LocalProtocolError
+from clutch.wire.sip.reason import Q850, SIP, ReasonValue
+from tests.net.sip_world import ANSWER, OFFER, World, soon
+
+REASONS = (ReasonValue(SIP, 200), ReasonValue(Q850, 16, "Normal call clearing"))
+
+
+async def test_a_call_from_ringing_to_the_callers_bye(world: World) -> None:
+    caller = world.call()
+    callee = await world.bob.next_call()
+    assert callee.invite.body == OFFER
+    assert callee.invite.from_.display == "Alice"
+    assert callee.flow is not None
+    assert callee.flow.remote == ("192.0.2.1", 5060)
+    callee.ring()
+    assert await soon(caller) == Ringing(180, b"")
+    callee.ring(183, b"early")
+    assert await soon(caller) == Ringing(183, b"early")
+    callee.answer(ANSWER)
+    assert await soon(caller) == Answered(ANSWER)
+    assert await soon(callee) == Acked(b"")
+    caller.bye(REASONS)
+    assert await soon(callee) == Bye(REASONS)
+    await caller.wait_terminated()
+    with pytest.raises(trio.EndOfChannel):
+        await caller.next_event()
+    with pytest.raises(trio.EndOfChannel):
+        await callee.next_event()
+    assert [what for _, _, what in world.log] == ["INVITE", "100", "180", "183", "200", "ACK", "BYE", "200"]
+    await world.assert_nothing_left()
+
+
+async def test_the_callees_bye_goes_to_the_callers_contact(world: World) -> None:
+    caller, callee = await world.connected()
+    callee.bye(REASONS)
+    assert await soon(caller) == Bye(REASONS)
+    await callee.wait_terminated()
+    assert callee.over
+    assert caller.over
+    await world.assert_nothing_left()
+
+
+async def test_a_rejection_carries_status_reason_and_q850(world: World) -> None:
+    caller = world.call()
+    callee = await world.bob.next_call()
+    callee.reject(486, "Busy at Work", [("Reason", str(ReasonValue(Q850, 17)))])
+    assert await soon(caller) == Rejected(486, "Busy at Work", 17)
+    assert callee.over
+    await world.assert_nothing_left()
+    assert world.count("alice", "ACK") == 1
+
+
+async def test_cancelled_while_ringing(world: World) -> None:
+    caller = world.call()
+    callee = await world.bob.next_call()
+    callee.ring()
+    await soon(caller)
+    caller.cancel()
+    caller.cancel()
+    assert await soon(callee) == Cancelled()
+    await caller.wait_terminated()
+    callee.answer(ANSWER)  # too late, and no mistake
+    callee.reject(486)
+    callee.bye()
+    assert [what for _, _, what in world.log] == ["INVITE", "100", "180", "CANCEL", "200", "487", "ACK"]
+    await world.assert_nothing_left()
+
+
+async def test_cancel_waits_for_a_provisional_response(world: World) -> None:
+    world.lost = lambda sender, what: sender == "bob" and trio.current_time() < 1
+    caller = world.call()
+    callee = await world.bob.next_call()
+    caller.cancel()
+    assert caller.state is SessionState.CANCELLING
+    assert await soon(callee) == Cancelled()
+    # The INVITE was repeated at 0.5 and 1.5 s; only the answer to the last came through.
+    assert world.times("alice", "CANCEL") == [1.52]
+    await caller.wait_terminated()
+    await world.assert_nothing_left()
+
+
+async def test_cancel_that_crosses_the_answer_ends_in_a_bye(world: World) -> None:
+    caller = world.call()
+    callee = await world.bob.next_call()
+    callee.ring()
+    await soon(caller)
+    caller.cancel()
+    callee.answer(ANSWER)
+    assert await soon(callee) == Acked(b"")
+    assert isinstance(await soon(callee), Bye)
+    await caller.wait_terminated()
+    with pytest.raises(trio.EndOfChannel):
+        await caller.next_event()
+    await world.assert_nothing_left()
+
+
+async def test_cancel_without_any_answer_is_given_up(world: World) -> None:
+    world.lost = lambda sender, what: what in {"487", "200"}
+    caller = world.call()
+    callee = await world.bob.next_call()
+    callee.ring()
+    await soon(caller)
+    caller.cancel()
+    await caller.wait_terminated()
+    assert 32 <= trio.current_time() < 33
+    await world.assert_nothing_left()
+
+
+async def test_two_byes_that_cross(world: World) -> None:
+    caller, callee = await world.connected()
+    caller.bye()
+    callee.bye()
+    await caller.wait_terminated()
+    await callee.wait_terminated()
+    assert (world.count("alice", "BYE"), world.count("bob", "BYE")) == (1, 1)
+    assert (world.count("alice", "200"), world.count("bob", "200")) == (1, 2)
+    await world.assert_nothing_left()
+
+
+async def test_a_bye_is_repeated_for_32_seconds_when_its_call_is_long_gone(world: World) -> None:
+    caller, _ = await world.connected()
+    start = trio.current_time()
+    world.lost = lambda sender, what: True
+    with trio.move_on_after(2):
+        caller.bye()
+        await caller.wait_terminated()
+    assert not caller.over
+    await caller.wait_terminated()
+    byes = [time - start for time in world.times("alice", "BYE")]
+    assert byes == pytest.approx([0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5])
+    assert trio.current_time() - start == pytest.approx(32)
+
+
+async def test_a_caller_that_vanishes_without_ack_is_sent_a_bye(world: World) -> None:
+    world.lost = lambda sender, what: sender == "alice" and what == "ACK"
+    caller = world.call()
+    callee = await world.bob.next_call()
+    callee.answer(ANSWER)
+    assert await soon(callee) == Failed(Failure.NO_ACK)
+    assert trio.current_time() == pytest.approx(32.01)
+    await soon(caller)
+    assert isinstance(await soon(caller), Bye)
+    await callee.wait_terminated()
+    assert world.count("bob", "200") == 11
+    assert world.count("alice", "ACK") == 11
+    await world.assert_nothing_left()
+
+
+async def test_the_callee_hangs_up_only_after_the_ack(world: World) -> None:
+    world.lost = lambda sender, what: what == "ACK" and trio.current_time() < 3
+    caller = world.call()
+    callee = await world.bob.next_call()
+    callee.answer(ANSWER)
+    callee.bye(REASONS)
+    assert callee.state is SessionState.LEAVING
+    await soon(caller)
+    assert await soon(caller) == Bye(REASONS)
+    assert [what for _, sender, what in world.log if sender == "bob"] == [
+        "100",
+        "200",
+        "200",
+        "200",
+        "200",
+        "BYE",
+    ]
+    await callee.wait_terminated()
+    await world.assert_nothing_left()
+
+
+async def test_nobody_answers(world: World) -> None:
+    world.lost = lambda sender, what: sender == "bob"
+    caller = world.call()
+    assert await soon(caller) == Failed(Failure.TIMEOUT)
+    assert trio.current_time() == pytest.approx(32)
+    assert world.count("alice", "INVITE") == 7
+    callee = await world.bob.next_call()
+    callee.reject(480)
+    await world.assert_nothing_left()
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+async def test_calls_survive_loss(world: World, every: int) -> None:
+    numbers = iter(range(1, 100_000))
+    world.lost = lambda sender, what: next(numbers) % every == 0
+    for _ in range(20):
+        caller, callee = await world.connected()
+        caller.bye()
+        assert isinstance(await soon(callee), Bye)
+        await caller.wait_terminated()
+    await world.assert_nothing_left()
+
+
+async def test_a_thousand_calls_leave_nothing_behind(world: World) -> None:
+    async def answer_all() -> None:
+        async for callee in world.bob.calls:
+            callee.answer(ANSWER)
+
+    async def one_call() -> None:
+        caller = world.call()
+        assert await soon(caller) == Answered(ANSWER)
+        caller.bye()
+        await caller.wait_terminated()
+
+    world.nursery.start_soon(answer_all)
+    async with trio.open_nursery() as calls:
+        for _ in range(1_000):
+            calls.start_soon(one_call)
+    assert world.alice.endpoint.sessions == 0
+    await world.assert_nothing_left()
+
+
+async def test_no_way_to_the_peer(world: World) -> None:
+    for uri in ("sip:bob@nowhere.example", "tel:+4930123", "sip:bob@192.0.2.9;transport=tls"):
+        assert await soon(world.call(uri=uri)) == Failed(Failure.TRANSPORT)
+    await world.assert_nothing_left()
+
+
+async def test_a_host_name_is_resolved(world: World) -> None:
+    world.network.names["bob.example"] = "192.0.2.9"
+    caller, callee = await world.connected("sip:bob@bob.example")
+    caller.bye()
+    assert isinstance(await soon(callee), Bye)
+
+
+async def test_cancelled_before_its_way_is_known(world: World) -> None:
+    world.network.names["bob.example"] = "192.0.2.9"
+    caller = world.call(uri="sip:bob@bob.example")
+    caller.cancel()
+    await caller.wait_terminated()
+    await trio.sleep(1)
+    assert world.log == []
+
+
+def forbidden(session: SipSession, state: str) -> list[str]:
+    """What a holder may not do in this state, and which therefore raises."""
+    tried = {
+        "ring": session.ring,
+        "answer": lambda: session.answer(ANSWER),
+        "reject": lambda: session.reject(486),
+        "cancel": session.cancel,
+        "bye": session.bye,
+    }
+    found = []
+    for name, method in tried.items():
+        try:
+            method()
+        except LocalProtocolError:
+            found.append(name)
+    assert session.state.value == state
+    return found
+
+
+async def test_what_a_holder_may_not_do_raises_and_changes_nothing(world: World) -> None:
+    caller, callee = await world.connected()
+    for session in (caller, callee):
+        assert session.state is SessionState.UP
+        for method in (session.ring, session.cancel):
+            with pytest.raises(LocalProtocolError):
+                method()
+        with pytest.raises(LocalProtocolError):
+            session.answer(ANSWER)
+        with pytest.raises(LocalProtocolError):
+            session.reject(486)
+    caller.bye()
+    await callee.wait_terminated()
+    assert forbidden(callee, "over") == []
+
+
+async def test_an_endpoint_that_ends_takes_its_sessions_along(world: World) -> None:
+    async with trio.open_nursery() as nursery:
+        world.nursery = nursery
+        world.network.lost = lambda data, source, to: False
+        carol = await world.phone("192.0.2.7", "UDP")
+        caller = world.call(uri="sip:carol@192.0.2.7")
+        callee = await carol.next_call()
+        callee.answer(ANSWER)
+        await soon(callee)
+        nursery.cancel_scope.cancel()
+    assert await soon(callee) == Failed(Failure.TRANSPORT)
+    await callee.wait_terminated()
+    callee.bye()
+    assert world.network.open_sockets == 4
+    caller.bye()
+    await caller.wait_terminated()
