@@ -87,4 +87,5 @@ class _Conversation:
         self._call.spec.stream.send_dtmf(digits)
 
     def hangup(self, reason: Reason | None = None) -> None:
-        self._call.hangup(Cause(reason or Reason.NORMAL, Party.CALLEE))
+        by = Party.CALLEE if self._call.spec.inbound else Party.CALLER
+        self._call.hangup(Cause(reason or Reason.NORMAL, by))

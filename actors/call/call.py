@@ -156,7 +156,10 @@ class Call:
             await self._tree().run(ctx)
         finally:
             self.close()
-            self.move(self.why().status(answered=self.answered))
+            cause = self.why()
+            if self.answered:
+                self.cause = attrs.evolve(cause, sip=200)  # it ended with BYE, not with a final response
+            self.move(cause.status(answered=self.answered))
             self._over.set()
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import trio
 
 from actors import CALL_BUDGET_S
 from clutch import __version__
+from clutch.cli.failure import first_node_error
 from clutch.node.config import Config
 from clutch.node.configure import load_config
 from clutch.node.errors import NodeError
@@ -43,7 +44,7 @@ def run(file: Path | None, data: Path | None, overrides: tuple[str, ...]) -> Non
     try:
         trio.run(_serve, config)
     except* NodeError as group:
-        raise _first(group) from None
+        raise first_node_error(group) from None
 
 
 async def _serve(config: Config) -> None:
@@ -99,9 +100,3 @@ Try, in another terminal:
   {command} call sip:echo@{target} --duration 5
   {command} status{status}
 Stop with Ctrl-C: calls may go on for {node.config.node.drain_s:g} s; press it again to hang up."""
-
-
-def _first(group: BaseExceptionGroup[NodeError]) -> NodeError:
-    """The first plain error of a group."""
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

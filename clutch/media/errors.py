@@ -4,11 +4,12 @@ from __future__ import annotations
 
 
 class UnsupportedCodec(Exception):
-    """This media core cannot code it; the native plane may. Offer another codec."""
+    """This media core or build cannot code it. Offer another codec."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"the Python media core cannot code {name}")
+        super().__init__(f"this media core cannot code {name}")
         self.name = name
+        """As in `Codec.name`."""
 
 
 class AudioError(Exception):

@@ -116,14 +116,14 @@ class JitterBuffer:
         """Bring the decoded samples up to one frame. True if any sample of it is made up."""
         concealed = self._tail_concealed and len(self._pcm) > 0
         while (missing := self._frame - len(self._pcm)) > 0:
-            if not self._slots:
-                self._pause()
-                block = None
+            if self._slots:
+                block, size = self._decode_next(), self._packet_samples
             else:
-                block, missing = self._decode_next(), self._packet_samples
+                block, size = None, missing
+                self._pause()
             self._tail_concealed = block is None
             if block is None:
-                block, concealed = self._concealer.block(missing), True
+                block, concealed = self._concealer.block(size), True
             self._pcm = np.concatenate((self._pcm, block))
         return concealed
 

@@ -59,13 +59,13 @@ class MemoryNetwork:
 
     latency_s: float = 0.0
     """Time on the way, of every datagram and of stream data. May be changed at any time."""
-    lost: Lost = _never
+    lost: Lost = attrs.field(default=_never, repr=False)
     """Which datagrams are lost. May be changed at any time."""
     names: dict[str, str] = attrs.field(factory=dict)
     """Host names and their addresses."""
     _datagrams: dict[Address, MemoryDatagrams] = attrs.field(init=False, factory=dict)
     _listeners: dict[Address, MemoryListener] = attrs.field(init=False, factory=dict)
-    _ports: Iterator[int] = attrs.field(init=False, factory=lambda: itertools.count(49_152))
+    _ports: Iterator[int] = attrs.field(init=False, factory=lambda: itertools.count(49_152), repr=False)
 
     def host(self, ip: str) -> MemoryHost:
         """The network as the host with this IP address sees it: a `Network`."""
@@ -81,7 +81,7 @@ class MemoryNetwork:
 class MemoryHost:
     """One host of a `MemoryNetwork`. It has one IP address; the unspecified address means it, too."""
 
-    network: MemoryNetwork
+    network: MemoryNetwork = attrs.field(repr=False)
     ip: str
 
     def open_datagrams(self, host: str, port: int) -> Datagrams:

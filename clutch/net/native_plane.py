@@ -172,8 +172,8 @@ class NativeRtpStream:
         self._core.close()
         for tap in self._taps:
             tap.close()
-        self._events.close()
         self._incoming.close()
+        self._events.close()
         self._on_close(self._core.id)
 
     def _report(self, event: native.Event) -> None:

@@ -40,7 +40,7 @@ def _even(ports: Iterable[int]) -> deque[int]:
 
 @attrs.define(eq=False)
 class TwinPlane:
-    """`MediaPlane` in Python. Costs about a hundred times what the native one does.
+    """`MediaPlane` in Python. Every packet costs Python time: for tests and a handful of calls.
 
     `host` is the address to bind; streams use the even ports of `ports`, the least recently used first.
     `randbits` gives n random bits for SSRCs and first numbers.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 import attrs
 
@@ -16,8 +16,9 @@ import attrs
 class Rule(Protocol):
     """What an `Annotated` key demands beyond its type."""
 
-    text: str
-    """Completes the sentence "must be …"."""
+    @property
+    def text(self) -> str:
+        """Completes the sentence "must be …"."""
 
     def holds(self, value: Any) -> bool:
         """True if a value of the right type is allowed."""
@@ -44,7 +45,10 @@ class Between:
 class IpAddress:
     """An IPv4 or IPv6 address in its text form, no name."""
 
-    text: ClassVar[str] = "an IP address"
+    @property
+    def text(self) -> str:
+        """See `Rule`."""
+        return "an IP address"
 
     def holds(self, value: str) -> bool:
         """See `Rule`."""

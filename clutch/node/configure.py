@@ -15,7 +15,7 @@ from cattrs import AttributeValidationNote, Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn
 
-from clutch.node.config import AGENTS, AgentConfig, Config, Secret
+from clutch.node.config import AGENTS, AgentConfig, Config, Rule, Secret
 from clutch.node.errors import ConfigError
 
 T = TypeVar("T")
@@ -124,6 +124,7 @@ def _literal(value: object, kind: Any) -> Any:
 
 
 def _annotated(kind: Any) -> Callable[[object, Any], Any]:
+    rule: Rule
     plain, rule = get_args(kind)
 
     def obey(value: object, _kind: Any) -> Any:
@@ -190,7 +191,7 @@ def _explain(error: BaseException, path: tuple[str, ...]) -> Iterator[str]:
     elif isinstance(error, ForbiddenExtraKeysError):
         yield from (_unknown(path, key, error.cl) for key in sorted(error.extra_fields))
     elif isinstance(error, _BrokenRule):
-        yield f"{'.'.join(path)} = {json.dumps(error.value, default=str)}: {error}"
+        yield f"{'.'.join(path)} = {json.dumps(error.value, default=str, ensure_ascii=False)}: {error}"
     else:
         raise error
 

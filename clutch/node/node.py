@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,12 @@ import trio
 from actors import (
     Calls,
     CallSpec,
-    ChildSpec,
-    Context,
     MediaUnavailable,
-    PoolClosed,
-    PoolFull,
-    Restart,
     System,
     open_system,
 )
 from clutch import __version__
-from clutch.legs.sip import SipLeg
-from clutch.net.errors import NetworkError
+from clutch.legs.sip import SipLeg, Terms
 from clutch.net.link import Network, TrioNetwork
 from clutch.net.plane import MediaPlane
 from clutch.net.sip.endpoint import RETRY_AFTER_S, SipEndpoint
@@ -45,6 +40,7 @@ from clutch.node.errors import NodeError
 from clutch.node.http import serve_http
 from clutch.node.journal import Journal
 from clutch.node.planes import make_plane
+from clutch.node.services import start_service
 from clutch.record.wav import WavSink, thread_writer
 
 log = structlog.get_logger(__name__)
@@ -75,9 +71,9 @@ class Node:
 
     def __attrs_post_init__(self) -> None:
         sip = self.config.sip
-        binds = [Bind("UDP", sip.host, sip.port, sip.public_address)]
+        binds = [Bind("UDP", sip.host, sip.port)]
         if sip.tcp:
-            binds.append(Bind("TCP", sip.host, sip.port, sip.public_address))
+            binds.append(Bind("TCP", sip.host, sip.port))
         self.endpoint = SipEndpoint(
             self._network, binds, self._on_invite, f"clutch/{__version__}", draining=True
         )
@@ -126,6 +122,9 @@ class Node:
             log.info("call.unknown_extension", extension=extension)
             session.reject(404)
             return
+        if len(self.calls) >= self.config.limits.max_calls:
+            self._busy(session, "limits.max_calls")
+            return
         sid = self._sid()
         try:
             stream = self.plane.open(sid)
@@ -133,7 +132,8 @@ class Node:
             self._busy(session, str(error))
             return
         config = self.config
-        leg = SipLeg.inbound(session, stream, self.plane.codecs, self._rtp())
+        terms = Terms(timeout_ms=round(config.rtp.timeout_s * 1000), address=config.sip.public_address)
+        leg = SipLeg.inbound(session, stream, terms.only(self.plane.codecs))
         path = config.recordings / f"{sid}.wav"
         spec = CallSpec(
             sid,
@@ -146,11 +146,7 @@ class Node:
             caller=str(session.invite.from_.uri),
             callee=extension,
         )
-        try:
-            self.calls.start(spec)
-        except (PoolFull, PoolClosed) as error:
-            self._busy(session, str(error))
-            return
+        self.calls.start(spec)
         log.info("call.incoming", sid=sid, caller=spec.caller, callee=extension)
 
     def _busy(self, session: SipSession, why: str) -> None:
@@ -159,37 +155,12 @@ class Node:
 
     async def start(self) -> None:
         """Bring every service up, in order. Raises `NodeError` if one cannot be."""
-        await self._serve("media", self.plane.run)
-        await self._serve("sip", self.endpoint.run)
-
-        async def http(*, task_status: trio.TaskStatus[None]) -> None:
-            async with trio.open_nursery() as nursery:
-                self.http_urls[:] = await nursery.start(serve_http, self.config.http, self.snapshot)
-                task_status.started()
-
-        await self._serve("http", http)
+        await start_service(self.system, "media", self.plane.run)
+        await start_service(self.system, "sip", self.endpoint.run)
+        serve = partial(serve_http, self.config.http, self.snapshot)
+        self.http_urls = await start_service(self.system, "http", serve)
         await self.system.start(self.calls.spec())
         self.endpoint.draining = False
-
-    async def _serve(self, name: str, serve: Callable[..., Awaitable[object]]) -> None:
-        """Run a Trio service as an actor that is restarted when it crashes, but not when it never came up."""
-        refusals: list[Exception] = []
-
-        async def run(ctx: Context[Any]) -> None:
-            up = False
-            try:
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(serve)
-                    up = True
-                    ctx.started()
-            except* (NetworkError, NodeError) as group:
-                if up:
-                    raise
-                refusals.append(group.exceptions[0])
-
-        await self.system.start(ChildSpec(name, run, Restart.TRANSIENT, cleanup_s=2.0))
-        if refusals:
-            raise NodeError(f"{name}: {refusals[0]}") from refusals[0]
 
 
 @asynccontextmanager

@@ -1,3 +1,159 @@
 """A phone for one outgoing call: the stack of the node, without the node."""
 
 from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import attrs
+
+from actors import Call, Calls, CallSpec, MediaStats, MediaUnavailable, open_system
+from clutch import __version__
+from clutch.agents.caller import Caller
+from clutch.legs.sip import SipLeg, Terms
+from clutch.net.errors import NetworkError
+from clutch.net.link import Network, TrioNetwork
+from clutch.net.plane import MediaPlane
+from clutch.net.sip.endpoint import SipEndpoint
+from clutch.net.sip.session import SipSession
+from clutch.net.sip.transports import Bind
+from clutch.node.errors import NodeError
+from clutch.node.planes import make_plane
+from clutch.node.services import start_service
+from clutch.record.wav import WavSink, thread_writer
+from clutch.wire.sip.digest import DigestClient
+from clutch.wire.sip.errors import SipParseError
+from clutch.wire.sip.fields import NameAddr
+from clutch.wire.sip.uri import Uri
+
+PORTS = range(33_000, 65_000)
+"""Where the phone looks for a media port; above those of a node on the same machine."""
+
+CODECS_OFFERED = ("opus", "pcmu", "pcma")
+"""What is offered if nothing is asked for, best first."""
+
+
+@attrs.frozen
+class Dial:
+    """What to call, and how."""
+
+    target: str
+    """A SIP URI."""
+    codecs: tuple[str, ...] = CODECS_OFFERED
+    """Names of `clutch.wire.sdp.codecs.CODECS` to offer, best first."""
+    record: Path | None = None
+    """Where to keep what is heard, as mono WAV; an older file is replaced."""
+    user: str = "clutch"
+    """The user part of our own address, and the name for digest authentication."""
+    password: str | None = attrs.field(default=None, repr=False)
+    ring_timeout_s: float = 30.0
+
+
+@attrs.define(eq=False)
+class Phone:
+    """A call that has been placed. Made by `open_phone`."""
+
+    call: Call
+    leg: SipLeg
+
+    @property
+    def stats(self) -> MediaStats:
+        """The counters of the call's stream."""
+        return self.call.spec.stream.stats()
+
+
+@contextlib.asynccontextmanager
+async def open_phone(dial: Dial, caller: Caller, network: Network | None = None) -> AsyncIterator[Phone]:
+    """Place a call for the length of a block; leaving it hangs up. `caller` is who talks.
+
+    Raises `NodeError`, inside an ExceptionGroup, if the call cannot even be tried.
+    """
+    network = network or TrioNetwork()
+    target, host = await _target(dial.target, network)
+    plane = make_plane("auto", network, host, PORTS)
+    terms = Terms(dial.codecs).only(plane.codecs)
+    if not terms.codecs:
+        raise NodeError(f"this build cannot code {', '.join(dial.codecs)}; see: clutch doctor")
+    endpoint = SipEndpoint(network, [Bind("UDP", host, 0), Bind("TCP", host, 0)], _refuse, _AGENT)
+    calls = Calls()
+    async with open_system("phone") as system:
+        await start_service(system, "media", plane.run)
+        await start_service(system, "sip", endpoint.run)
+        await system.start(calls.spec())
+        leg, spec = _spec(dial, caller, target, host, endpoint, plane, terms)
+        yield Phone(calls.start(spec), leg)
+
+
+_AGENT = f"clutch/{__version__}"
+
+
+def _spec(
+    dial: Dial,
+    caller: Caller,
+    target: Uri,
+    host: str,
+    endpoint: SipEndpoint,
+    plane: MediaPlane,
+    terms: Terms,
+) -> tuple[SipLeg, CallSpec]:
+    sid = secrets.token_hex(8)
+    try:
+        stream = plane.open(sid)
+    except MediaUnavailable as error:
+        raise NodeError(str(error)) from error
+    own = NameAddr(None, Uri("sip", dial.user, host=host))
+    auth = None
+    if dial.password is not None:
+        auth = DigestClient(dial.user, dial.password, lambda: secrets.token_hex(8))
+
+    def place(offer: bytes) -> SipSession:
+        return endpoint.invite(target, from_uri=own, body=offer, auth=auth)
+
+    leg = SipLeg.outbound(place, stream, terms)
+    sink = None
+    if dial.record is not None:
+        path, write = dial.record, thread_writer(1)
+        _make_room(path)
+        sink = lambda: WavSink(path, write, ("uplink",))  # noqa: E731 - a factory in an option
+    return leg, CallSpec(
+        sid,
+        leg,
+        stream,
+        inbound=False,
+        agent=lambda: caller,
+        sink=sink,
+        ring_timeout_s=dial.ring_timeout_s,
+        caller=str(own.uri),
+        callee=dial.target,
+    )
+
+
+async def _target(text: str, network: Network) -> tuple[Uri, str]:
+    """The URI to call, and the address of ours that leads there."""
+    try:
+        target = Uri.parse(text)
+    except SipParseError as error:
+        raise NodeError(f"{text}: {error.reason}; write it like sip:echo@127.0.0.1") from error
+    if target.scheme != "sip":
+        raise NodeError(f"{text}: only sip: can be called")
+    try:
+        return target, network.source_for(await network.resolve(target.host))
+    except NetworkError as error:
+        raise NodeError(f"{text}: {error}") from error
+
+
+def _make_room(path: Path) -> None:
+    """A recording is never written over by the sink, but a person who names a file means it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise NodeError(f"cannot record to {path}: {error.strerror}") from error
+    if not path.parent.is_dir():
+        raise NodeError(f"cannot record to {path}: {path.parent} is no folder")
+
+
+def _refuse(session: SipSession) -> None:
+    """A phone that calls takes no calls."""
+    session.reject(486)

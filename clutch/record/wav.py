@@ -21,7 +21,6 @@ from clutch.record.errors import RecordError
 Writer = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs blocking work away from the event loop and raises what it raises."""
 
-
 Side = Literal["uplink", "downlink"]
 """Who is heard: the caller, or what the caller hears."""
 
@@ -117,9 +116,7 @@ def _runs(frames: Sequence[MediaFrame]) -> list[list[MediaFrame]]:
 
 
 def _interleave(frames: Sequence[MediaFrame], sides: Sequence[Side]) -> bytes:
-    channels = [
-        np.frombuffer(b"".join(getattr(frame, side) for frame in frames), np.int16) for side in sides
-    ]
+    channels = [np.frombuffer(b"".join(getattr(frame, side) for frame in frames), np.int16) for side in sides]
     return np.stack(channels, axis=1).astype("<i2").tobytes()
 
 

@@ -12,7 +12,7 @@ static int open_opus(struct codec *codec, int32_t rate_hz)
 {
     if (rate_hz != CODEC_OPUS_RATE_HZ)
         return -EINVAL;
-    OpusEncoder *encoder = opus_encoder_create(rate_hz, MONO, OPUS_APPLICATION_VOIP, NULL);
+    OpusEncoder *encoder = opus_encoder_create(rate_hz, MONO, OPUS_APPLICATION_AUDIO, NULL);
     codec->encoder = encoder;
     codec->decoder = opus_decoder_create(rate_hz, MONO, NULL);
     if (codec->encoder == NULL || codec->decoder == NULL)

@@ -33,11 +33,11 @@ static int open_rings(struct plane *plane)
     return error;
 }
 
-/* Watch an fd without a leg: the reactor looks at both of them in every turn anyway. */
-static int watch(struct plane *plane, int fd)
+/* Watch an fd that is no leg's; its own address tells the reactor which one it is. */
+static int watch(struct plane *plane, const int *fd, uint32_t events)
 {
-    struct epoll_event event = {.events = EPOLLIN};
-    return epoll_ctl(plane->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+    struct epoll_event event = {.events = events, .data.ptr = (void *)fd};
+    return epoll_ctl(plane->epoll, EPOLL_CTL_ADD, *fd, &event) == 0 ? 0 : -errno;
 }
 
 static int open_fds(struct plane *plane)
@@ -52,8 +52,9 @@ static int open_fds(struct plane *plane)
     struct itimerspec timer = {.it_value = period, .it_interval = period};
     if (timerfd_settime(plane->timer, 0, &timer, NULL) != 0)
         return -errno;
-    int error = watch(plane, plane->timer);
-    return error == 0 ? watch(plane, plane->kick) : error;
+    int error = watch(plane, &plane->timer, EPOLLIN);
+    /* Edge-triggered: every write wakes the reactor, which need not read it. */
+    return error == 0 ? watch(plane, &plane->kick, EPOLLIN | EPOLLET) : error;
 }
 
 /* Signals belong to Python's main thread: the reactor is born with all of them blocked. */
@@ -137,7 +138,6 @@ void plane_close(struct plane *plane)
     atomic_store_explicit(&plane->stopping, true, memory_order_release);
     (void)!write(plane->kick, &one, sizeof one);
     pthread_join(plane->thread, NULL);
-    reactor_run_commands(plane);
     take_returned(plane);
     while (plane->newest != NULL)
         leg_release(plane->newest);

@@ -73,8 +73,9 @@ struct leg {
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
     bool tapped;
+    bool left; /* closed in this turn */
     size_t phase;
-    struct leg *next, *previous; /* legs of the phase */
+    struct leg *next, *previous; /* legs of the phase; once closed, `next` links plane->leaving */
     /* the reactor's, then the caller's */
     struct returned returned;
 };
@@ -116,6 +117,7 @@ struct plane {
     struct leg *phases[PLANE_PHASES];
     size_t phase_legs[PLANE_PHASES];
     size_t phase;
+    struct leg *leaving;
     bool produced; /* the caller has something to drain */
     struct udp_batch batch;
     int16_t uplink[MEDIA_FRAME_MAX]; /* where untapped audio goes */

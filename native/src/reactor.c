@@ -15,11 +15,11 @@ static int64_t now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Read an eventfd or a timerfd; 0 if it was not due. */
-static uint64_t take_count(int fd)
+/* How often the timer was due since the last look. */
+static uint64_t take_expirations(struct plane *plane)
 {
-    uint64_t count = 0;
-    return read(fd, &count, sizeof count) == (ssize_t)sizeof count ? count : 0;
+    uint64_t count;
+    return read(plane->timer, &count, sizeof count) == (ssize_t)sizeof count ? count : 0;
 }
 
 /* ---- to the caller ---- */
@@ -86,8 +86,20 @@ static void remove_leg(struct plane *plane, struct leg *leg)
         plane->phases[leg->phase] = leg->next;
     plane->phase_legs[leg->phase]--;
     epoll_ctl(plane->epoll, EPOLL_CTL_DEL, leg->fd, NULL);
-    leg->returned.closed = leg;
-    give_back(plane, &leg->returned);
+    leg->left = true;
+    leg->next = plane->leaving;
+    plane->leaving = leg;
+}
+
+/* Give back the legs that were closed in this turn; nothing refers to them any more. */
+static void give_back_legs(struct plane *plane)
+{
+    while (plane->leaving != NULL) {
+        struct leg *leg = plane->leaving;
+        plane->leaving = leg->next;
+        leg->returned.closed = leg;
+        give_back(plane, &leg->returned);
+    }
 }
 
 static void connect_leg(struct plane *plane, struct leg *leg, struct connection *connection)
@@ -119,7 +131,7 @@ static void run_command(struct plane *plane, const struct command *command)
     }
 }
 
-void reactor_run_commands(struct plane *plane)
+static void run_commands(struct plane *plane)
 {
     size_t len;
     for (const struct command *command; (command = ring_read(&plane->commands, &len)) != NULL;)
@@ -131,7 +143,7 @@ void reactor_run_commands(struct plane *plane)
 
 static void receive_leg(struct plane *plane, struct leg *leg, int64_t now)
 {
-    size_t count = udp_receive(leg->fd, &plane->batch);
+    size_t count = leg->left ? 0 : udp_receive(leg->fd, &plane->batch);
     for (size_t i = 0; i < count; i++) {
         struct endpoint source;
         size_t len = udp_message(&plane->batch, i, &source);
@@ -191,17 +203,21 @@ static void tick_phases(struct plane *plane, uint64_t expirations, int64_t now)
     }
 }
 
-/* One turn. Packets come first, so that a tick plays what has arrived; commands second, so that no packet of
- * this turn is for a leg that was given back in it. */
+/* One turn: commands, so that a packet that came after them finds them carried out; packets, so that a tick
+ * plays what has arrived; ticks; and the legs that left, last, because a packet may still have named them. */
 static void turn(struct plane *plane, const struct epoll_event *ready, int count)
 {
     int64_t now = now_us();
-    for (int i = 0; i < count; i++)
-        if (ready[i].data.ptr != NULL)
+    uint64_t expirations = 0;
+    run_commands(plane);
+    for (int i = 0; i < count; i++) {
+        if (ready[i].data.ptr == &plane->timer)
+            expirations = take_expirations(plane);
+        else if (ready[i].data.ptr != &plane->kick)
             receive_leg(plane, ready[i].data.ptr, now);
-    take_count(plane->kick);
-    reactor_run_commands(plane);
-    tick_phases(plane, take_count(plane->timer), now);
+    }
+    tick_phases(plane, expirations, now);
+    give_back_legs(plane);
     wake_caller(plane);
 }
 
@@ -211,5 +227,7 @@ void *reactor_main(void *argument)
     struct epoll_event ready[EPOLL_BATCH];
     while (!atomic_load_explicit(&plane->stopping, memory_order_acquire))
         turn(plane, ready, epoll_wait(plane->epoll, ready, EPOLL_BATCH, -1));
+    run_commands(plane);
+    give_back_legs(plane);
     return NULL;
 }

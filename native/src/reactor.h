@@ -6,10 +6,8 @@
 
 enum { REACTOR_PERIOD_US = MEDIA_TICK_US / PLANE_PHASES };
 
-/* The thread: runs until plane->stopping. */
+/* The thread: runs until plane->stopping, and then carries out the commands that are left, so that everything
+ * is in the caller's hands. */
 void *reactor_main(void *plane);
-
-/* Carry out all commands that are waiting. The reactor's; the caller may use it once the thread is gone. */
-void reactor_run_commands(struct plane *plane);
 
 #endif

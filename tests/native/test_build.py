@@ -24,10 +24,11 @@ for make in (lambda: native.Core(1, 2, 3), lambda: native.Plane("127.0.0.1", 500
 
 
 def python(code: str, folder: Path, **environment: str) -> str:
-    """Run code with `folder` in front of the import path."""
+    """Run code in `folder`, from where it then imports."""
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(folder), **environment},
+        cwd=folder,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=True,

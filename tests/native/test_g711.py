@@ -21,9 +21,9 @@ def audioop() -> ModuleType:
     """The reference implementation."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return pytest.importorskip(
-            "audioop", reason="left with Python 3.13; tests/contract compares with the twin's tables"
-        )
+        reason = "left with Python 3.13; tests/contract compares with the twin's tables"
+        module: ModuleType = pytest.importorskip("audioop", reason=reason)
+        return module
 
 
 def connected(codec: str) -> native.Core:

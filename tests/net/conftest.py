@@ -1,4 +1,4 @@
-"""Fixtures of the network tests."""
+"""Fixtures of the network tests. A test on virtual time must itself ask for `autojump_clock`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 
 from clutch.net.memory import MemoryNetwork
 
@@ -18,7 +17,7 @@ from tests.net.sip_world import ALICE, BOB, Peer, World
 
 
 @pytest.fixture
-async def world(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -> World:
+async def world(nursery: trio.Nursery) -> World:
     """Alice and Bob on UDP and TCP."""
     network = MemoryNetwork(latency_s=0.01)
     world = World(network, nursery)
@@ -29,7 +28,7 @@ async def world(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -
 
 
 @pytest.fixture
-async def peer(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -> AsyncIterator[Peer]:
+async def peer(nursery: trio.Nursery) -> AsyncIterator[Peer]:
     """Alice's endpoint, and a scripted peer in Bob's place."""
     world = World(MemoryNetwork(latency_s=0.01), nursery)
     datagrams = world.network.host(BOB).open_datagrams(BOB, 5060)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 import trio
@@ -12,6 +12,7 @@ from clutch.net.memory import MemoryNetwork
 from clutch.net.sip import Bind, SessionEvent, SipEndpoint, SipSession
 from clutch.wire.sip.digest import DigestClient
 from clutch.wire.sip.fields import NameAddr
+from clutch.wire.sip.headers import Headers
 from clutch.wire.sip.message import Message, Request, Response, parse_message, response_to
 from clutch.wire.sip.uri import Uri
 
@@ -99,6 +100,7 @@ class Peer:
 
     datagrams: Datagrams
     alice: Phone
+    branches: int = 0
 
     async def receive(self) -> Message:
         with trio.fail_after(100):
@@ -122,7 +124,52 @@ class Peer:
         self.datagrams.send(data, (ALICE, 5060))
 
     def answer(self, request: Request, status: int, *, tag: str = "peer", body: bytes = b"") -> None:
-        headers = [("Contact", f"<sip:peer@{BOB}>")]
-        response = response_to(request, status, to_tag=tag, headers=headers)
+        response = response_to(request, status, to_tag=tag, headers=[("Contact", f"<sip:peer@{BOB}>")])
         response.body = body
         self.send(response)
+
+    def ask(
+        self,
+        method: str,
+        body: bytes = b"",
+        *,
+        cseq: int = 1,
+        tag: str | None = None,
+        kind: str = "application/sdp",
+        headers: Iterable[tuple[str, str]] = (),
+        uri: str = f"sip:alice@{ALICE}",
+        contact: str = f"<sip:peer@{BOB}>",
+    ) -> Request:
+        """Send a request of ours; `tag` is Alice's, when it is in the dialog."""
+        self.branches += method not in {"ACK", "CANCEL"}
+        branch = f"z9hG4bKpeer{self.branches}" + ("ack" if method == "ACK" else "")
+        to = f"<sip:alice@{ALICE}>" + (f";tag={tag}" if tag else "")
+        fields = [
+            ("Via", f"SIP/2.0/UDP {BOB}:5060;branch={branch}"),
+            ("From", f"<sip:peer@{BOB}>;tag=peer"),
+            ("To", to),
+            ("Call-ID", "scripted"),
+            ("CSeq", f"{cseq} {method}"),
+            ("Contact", contact),
+            *([("Content-Type", kind)] if body else []),
+            *headers,
+        ]
+        request = Request(method, Uri.parse(uri), Headers(fields), body)
+        self.send(request)
+        return request
+
+    async def call(self, body: bytes = OFFER) -> tuple[SipSession, str]:
+        """Call Alice, let her answer, acknowledge; her session and her tag."""
+        self.ask("INVITE", body)
+        session = await self.alice.next_call()
+        session.answer(ANSWER)
+        tag = (await self.response()).to.tag or ""
+        self.ask("ACK", tag=tag)
+        await soon(session)
+        return session, tag
+
+    def place(self, auth: DigestClient | None = None) -> SipSession:
+        """Alice calls us."""
+        me = NameAddr("Alice", Uri.parse(f"sip:alice@{ALICE}"))
+        target = Uri.parse(f"sip:peer@{BOB}")
+        return self.alice.endpoint.invite(target, from_uri=me, body=OFFER, auth=auth)

@@ -15,6 +15,7 @@ from actors.call import Dtmf, MediaFrame, MediaStats, MediaTimeout, MediaUnavail
 from actors.runtime import open_lossy_channels
 from clutch.media.errors import UnsupportedCodec
 from clutch.media.params import Codec, RtpParams
+from clutch.net.link import TrioNetwork
 from clutch.net.memory import MemoryNetwork
 from clutch.net.plane import MediaPlane, RtpStream
 from clutch.net.twin_plane import MAX_EVENTS, TwinPlane, TwinRtpStream
@@ -253,3 +254,16 @@ async def test_a_short_stall_is_made_up_for_and_a_long_one_is_not(
         await trio.testing.wait_all_tasks_blocked()
         autojump_clock.autojump_threshold = float("inf")
         assert await tick_numbers(stream, stall, autojump_clock) == list(range(ticks))
+
+
+async def test_over_real_sockets() -> None:
+    plane = TwinPlane(TrioNetwork(), "127.0.0.1", range(41_000, 41_100))
+    async with running(plane):
+        one, other = plane.open("a"), plane.open("b")
+        join(one, other)
+        one.send(b"\x10" * 6400)
+        with other.tap() as uplink:
+            async for frame in uplink:
+                if any(frame.uplink):
+                    break
+    assert one.stats().packets_sent > 0

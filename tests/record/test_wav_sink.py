@@ -7,6 +7,7 @@ import threading
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -52,6 +53,19 @@ async def test_left_is_the_caller_and_right_the_callee(path: Path) -> None:
     await sink.write([frame(9, 12, 22)])
     await sink.aclose()
     assert sides(path) == [[10, 20], [11, 21], [12, 22]]
+
+
+@pytest.mark.parametrize(("side", "value"), [("uplink", 1), ("downlink", 2)])
+async def test_one_side_only_is_a_mono_file(
+    path: Path, side: Literal["uplink", "downlink"], value: int
+) -> None:
+    sink = WavSink(path, inline, (side,))
+    await sink.write([frame(0), frame(2)])
+    await sink.aclose()
+    with wave.open(str(path)) as file:
+        assert file.getnchannels() == 1
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 160)
+    assert [set(block) for block in samples.tolist()] == [{value}, {0}, {value}]
 
 
 async def test_the_file_is_valid_after_every_write(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clutch.wire.sip.errors import SipParseError
-from clutch.wire.sip.headers import COMMA_LISTS, COMPACT_FORMS, Headers
+from clutch.wire.sip.headers import COMMA_LISTS, COMPACT_FORMS, MAX_VALUES, Headers
 
 
 def test_names_match_in_any_case_and_keep_their_spelling() -> None:
@@ -65,6 +65,15 @@ def test_lists_that_cannot_be_split(value: str) -> None:
         headers.get_all("Contact")
     with pytest.raises(SipParseError):
         headers.remove_first("Contact")
+
+
+def test_long_lists_are_refused() -> None:
+    headers = Headers([("Via", ", ".join(["SIP/2.0/UDP h"] * (MAX_VALUES - 1))), ("Via", "SIP/2.0/UDP h")])
+    assert len(headers.get_all("Via")) == MAX_VALUES
+    headers.add("Via", "SIP/2.0/UDP h")
+    with pytest.raises(SipParseError) as caught:
+        headers.get_all("Via")
+    assert caught.value.status == 513
 
 
 def test_edits() -> None:

@@ -232,6 +232,7 @@ FILLER = [
     "\r",
     "\n",
 ]
+FILLER += [";a", ";a=1", ',"a"', "<a>,", "<sip:a>,", "SIP/2.0/UDP h,", "&a=b", "1"]
 
 
 @pytest.mark.parametrize("filler", FILLER)

@@ -46,26 +46,29 @@ class Member(Protocol):
 class Core:
     """Moves messages between transports, transaction layer and users. Only `run` waits."""
 
-    network: Network
+    network: Network = attrs.field(repr=False)
     user_agent: str
-    fallback: User
+    fallback: User = attrs.field(repr=False)
     """Whom events are for that belong to no session: new requests."""
     layer: TransactionLayer
-    sessions: set[Member] = attrs.field(init=False, factory=set)
-    transports: Transports = attrs.field(init=False)
-    _nursery: trio.Nursery = attrs.field(init=False)
-    _sleep: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
-    _pumping: bool = attrs.field(init=False, default=False)
+    sessions: set[Member] = attrs.field(init=False, factory=set, repr=lambda sessions: str(len(sessions)))
+    transports: Transports = attrs.field(init=False, repr=False)
+    _nursery: trio.Nursery = attrs.field(init=False, repr=False)
+    _sleep: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope, repr=False)
+    _pumping: bool = attrs.field(init=False, default=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.transports = Transports(self.network, self)
 
     async def run(self, binds: Sequence[Bind], started: Callable[[], None]) -> None:
         """Bind, call `started`, and serve until cancelled; then every session is abandoned."""
+        self.transports.bind(binds)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                self.transports = Transports(self.network, self, nursery)
+                self.transports.serve(nursery)
+                started()
                 try:
-                    self.transports.open(binds)
-                    started()
                     await self._run_timers()
                 finally:
                     self.transports.close()

@@ -39,16 +39,16 @@ RETRY_AFTER_S = 30
 class SipEndpoint:
     """One SIP user agent for any number of calls, on any number of addresses."""
 
-    _network: Network
+    _network: Network = attrs.field(repr=False)
     _listen: Sequence[Bind]
-    on_invite: Callable[[SipSession], None]
+    on_invite: Callable[[SipSession], None] = attrs.field(repr=False)
     """Called for every new call; it may reject at once, or hand the session to a task. If it raises, the
     caller gets a 500."""
     user_agent: str = "clutch"
     draining: bool = False
     """While true, new calls, and OPTIONS as they do, get 503."""
     events_capacity: int = EVENTS
-    _core: Core = attrs.field(init=False)
+    _core: Core = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._core = Core(self._network, self.user_agent, self._on_event, TransactionLayer(token))

@@ -19,8 +19,6 @@ class Failure(enum.Enum):
     """There is no way to the peer, or it was lost."""
     NO_ACK = "no_ack"
     """The peer did not acknowledge our answer. A BYE is on its way."""
-    PROTOCOL = "protocol"
-    """The peer's answer could not be understood."""
 
 
 @attrs.frozen

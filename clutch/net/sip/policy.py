@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clutch.wire.sip.errors import SipParseError
 from clutch.wire.sip.message import Request
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO")
@@ -19,6 +20,13 @@ Refusal = tuple[int, tuple[tuple[str, str], ...]]
 
 def refusal(request: Request) -> Refusal | None:
     """How this request is to be refused whatever it is about; None if nothing speaks against it."""
+    try:
+        return _refusal(request, request.content_type)
+    except SipParseError as error:
+        return error.status, ()
+
+
+def _refusal(request: Request, content_type: str | None) -> Refusal | None:
     if request.method not in METHODS:
         return 405, (ALLOW,)
     required = request.headers.get_all("Require")
@@ -28,6 +36,6 @@ def refusal(request: Request) -> Refusal | None:
         encodings = {encoding.lower() for encoding in request.headers.get_all("Content-Encoding")}
         if encodings - {"identity"}:
             return 415, (ACCEPT, ("Accept-Encoding", "identity"))
-        if request.content_type != SDP:
+        if content_type != SDP:
             return 415, (ACCEPT,)
     return None

@@ -29,7 +29,7 @@ from clutch.net.sip.state import GONE, SESSION_MOVES
 from clutch.net.sip.state import SessionState as S
 from clutch.wire.sip.dialog import Dialog
 from clutch.wire.sip.digest import DigestClient
-from clutch.wire.sip.errors import AuthFailed, LocalProtocolError, RemoteProtocolError, SipParseError
+from clutch.wire.sip.errors import AuthFailed, LocalProtocolError, RemoteProtocolError
 from clutch.wire.sip.events import (
     AckReceived,
     AckTimeout,
@@ -305,12 +305,8 @@ class SipSession:
 
     def _on_answer(self, client: ClientTransaction, response: Response) -> None:
         """A 2xx: of the call, of one that we no longer want, or of one more branch of a fork (13.2.2.4)."""
-        try:
-            dialog = Dialog.as_uac(client.request, response)
-            dialog.confirm(response)
-        except SipParseError:
-            self._finish(Failed(Failure.PROTOCOL))
-            return
+        dialog = Dialog.as_uac(client.request, response)
+        dialog.confirm(response)
         ack = dialog.ack(client.request.cseq.number, self._credentials)
         if self.state not in {S.CALLING, S.CANCELLING}:
             self._send(dialog, client.flow, lambda flow: self._core.ack(client, ack, flow))
@@ -346,7 +342,7 @@ class SipSession:
                 self._core.respond(server, 200, headers=CAPABILITIES)
             else:
                 self._on_change(server)
-        except (RemoteProtocolError, SipParseError) as error:
+        except RemoteProtocolError as error:
             self._core.respond(server, error.status, error.reason)
 
     def _on_bye(self, server: ServerTransaction) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from clutch.net.errors import AddressUnavailable, BrokenStream, ConnectFailed
+from clutch.net.errors import AddressUnavailable, BrokenStream, ConnectFailed, NetworkError
 from clutch.net.link import Address, Datagrams, Listener, Network, Stream
 from clutch.wire.sip.errors import SipParseError
 from clutch.wire.sip.flow import Flow
@@ -20,7 +20,7 @@ IDLE_S = 180.0
 """How long a connection may bring no whole message, unless a session lives on it."""
 MAX_CONNECTIONS = 1_000
 """Connections that peers may hold open; one more is closed as soon as it is made."""
-OUTBOX = 64
+OUTBOX = 1_000
 """Messages that may wait for a peer who does not read; one more, and its connection is closed."""
 LINGER_S = 2.0
 """How long answers may still be written after the peer has finished."""
@@ -81,12 +81,12 @@ class _Connection:
 class Transports:
     """All sockets of one endpoint."""
 
-    _network: Network
-    _upper: Upper
-    _nursery: trio.Nursery
+    _network: Network = attrs.field(repr=False)
+    _upper: Upper = attrs.field(repr=False)
+    _nursery: trio.Nursery = attrs.field(init=False, repr=False)
     _datagrams: dict[Bind, Datagrams] = attrs.field(init=False, factory=dict)
     _listeners: dict[Bind, Listener] = attrs.field(init=False, factory=dict)
-    _connections: dict[Flow, _Connection] = attrs.field(init=False, factory=dict)
+    _connections: dict[Flow, _Connection] = attrs.field(init=False, factory=dict, repr=False)
     _accepted: int = attrs.field(init=False, default=0)
     _closed: bool = attrs.field(init=False, default=False)
 
@@ -100,19 +100,27 @@ class Transports:
         """How many streams are open or being opened."""
         return len(self._connections)
 
-    def open(self, binds: Sequence[Bind]) -> None:
-        """Bind everything and start to receive. Raises `PortInUse` or `AddressUnavailable`."""
-        for bind in binds:
-            if bind.transport == "UDP":
-                datagrams = self._network.open_datagrams(bind.host, bind.port)
-                real = attrs.evolve(bind, port=datagrams.address[1])
-                self._datagrams[real] = datagrams
-                self._nursery.start_soon(self._receive_datagrams, real, datagrams)
-            else:
-                listener = self._network.listen_streams(bind.host, bind.port)
-                real = attrs.evolve(bind, port=listener.address[1])
-                self._listeners[real] = listener
-                self._nursery.start_soon(self._accept, real, listener)
+    def bind(self, binds: Sequence[Bind]) -> None:
+        """Take all addresses, or none. Raises `PortInUse` or `AddressUnavailable`."""
+        try:
+            for bind in binds:
+                if bind.transport == "UDP":
+                    datagrams = self._network.open_datagrams(bind.host, bind.port)
+                    self._datagrams[attrs.evolve(bind, port=datagrams.address[1])] = datagrams
+                else:
+                    listener = self._network.listen_streams(bind.host, bind.port)
+                    self._listeners[attrs.evolve(bind, port=listener.address[1])] = listener
+        except NetworkError:
+            self.close()
+            raise
+
+    def serve(self, nursery: trio.Nursery) -> None:
+        """Start to receive, in tasks of this nursery."""
+        self._nursery = nursery
+        for bind, datagrams in self._datagrams.items():
+            nursery.start_soon(self._receive_datagrams, bind, datagrams)
+        for bind, listener in self._listeners.items():
+            nursery.start_soon(self._accept, bind, listener)
 
     def close(self) -> None:
         """Give all ports back; nothing is sent any more. Idempotent. Connections end with the nursery."""
@@ -211,7 +219,11 @@ class Transports:
     async def _write(self, connection: _Connection, stream: Stream) -> None:
         try:
             async for data in connection.waiting:
-                await stream.send(data)
+                together = [data]
+                with suppress(trio.WouldBlock, trio.EndOfChannel):
+                    while True:
+                        together.append(connection.waiting.receive_nowait())
+                await stream.send(b"".join(together))
         except BrokenStream:
             connection.scope.cancel(reason="the connection broke")
 
@@ -230,15 +242,16 @@ class Transports:
             elif not data:
                 return
             framer.receive(data)
-            if self._deliver(framer, connection):
+            if await self._deliver(framer, connection):
                 deadline = trio.current_time() + IDLE_S
             if framer.dead:
                 return
 
-    def _deliver(self, framer: StreamFramer, connection: _Connection) -> bool:
+    async def _deliver(self, framer: StreamFramer, connection: _Connection) -> bool:
         """Pass on every whole message; say whether there was one, or a ping."""
         delivered = False
         while True:
+            await trio.lowlevel.checkpoint()  # one read may hold a hundred messages: let the answers out
             try:
                 message = framer.next()
             except SipParseError as error:

@@ -85,7 +85,7 @@ def answer(offer: Session, local: LocalMedia, previous: Session | None = None) -
     `previous` as in `make_offer`. Raises `NotAcceptable`.
     """
     at, remote, codec, maps = _choose(offer, local)
-    theirs = _peer_direction(offer, offer.media[at])
+    theirs = _peer_direction(offer, offer.media[at], remote)
     agreed = _agreed(local, local.direction, theirs, remote, codec, maps)
     used = [item for item in maps if item.payload_type in (agreed.payload_type, agreed.telephone_event)]
     audio = _audio(local, used, Direction.of(send=agreed.send, receive=agreed.receive))
@@ -111,7 +111,7 @@ def accept_answer(offer: Session, answer: Session, local: LocalMedia) -> Agreed:
     if codec is None:
         raise NotAcceptable(305, f"no codec of the offer was answered: {_names(maps)}")
     ours = offer.direction(offer.media[at])
-    return _agreed(local, ours, _peer_direction(answer, media), remote, codec, maps)
+    return _agreed(local, ours, _peer_direction(answer, media, remote), remote, codec, maps)
 
 
 def _in_use(streams: Sequence[Media]) -> int:
@@ -175,11 +175,10 @@ def _remote(session: Session, media: Media, local: LocalMedia) -> tuple[str, int
     return str(address), media.port
 
 
-def _peer_direction(session: Session, media: Media) -> Direction:
+def _peer_direction(session: Session, media: Media, remote: tuple[str, int]) -> Direction:
     """The direction that the peer states; an unspecified address does not receive."""
     stated = session.direction(media)
-    connection = media.connection or session.connection
-    held = connection is not None and connection.address in ("0.0.0.0", "::")
+    held = ipaddress.ip_address(remote[0]).is_unspecified
     return Direction.of(send=stated.send, receive=stated.receive and not held)
 
 

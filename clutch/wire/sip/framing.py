@@ -76,8 +76,6 @@ class StreamFramer:
         return False
 
     def _take_head(self) -> Head | None:
-        if self._buffer in (_BREAK, _BREAK + b"\r"):
-            return None
         end = self._buffer.find(_BLANK, self._searched)
         self._searched = max(0, len(self._buffer) - 3)
         if end < 0 and len(self._buffer) <= MAX_MESSAGE:

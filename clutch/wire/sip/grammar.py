@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TypeAlias
 
 from clutch.wire.sip.errors import SipParseError
 
-Params = tuple[tuple[str, str | None], ...]
+Params: TypeAlias = tuple[tuple[str, str | None], ...]
 """Parameters in wire order: name and value, as written (values keep their quotes); None without ``=``."""
 
 LWS = " \t"
@@ -39,10 +40,11 @@ def decimal(text: str, limit: int, what: str) -> int:
     """Read ASCII digits as a number from 0 to `limit`. Raises SipParseError(400) naming `what`."""
     if not (text.isascii() and text.isdigit()):
         raise SipParseError(400, f"{what} is not a number")
-    digits = text.lstrip("0")
-    if len(digits) > len(str(limit)) or int(digits or "0") > limit:
+    # int() refuses thousands of digits; no number here needs a hundred.
+    number = int(text) if len(text) < 100 else limit + 1
+    if number > limit:
         raise SipParseError(400, f"{what} is over {limit}")
-    return int(digits or "0")
+    return number
 
 
 def end_of_quoted(text: str, start: int) -> int:
@@ -90,7 +92,7 @@ def unquote(text: str) -> str:
     inner = text[1:-1]
     if "\\" not in inner:
         return inner
-    # Halves between pairs of backslashes hold only single escapes, so no character is looked at twice.
+    # A pair is an escaped backslash; any other backslash, between pairs, only escapes what follows it.
     return "\\".join(half.replace("\\", "") for half in inner.split("\\\\"))
 
 

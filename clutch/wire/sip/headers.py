@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from clutch.wire.sip.errors import SipParseError
 from clutch.wire.sip.grammar import LWS, split_list
 
 COMPACT_FORMS = {
@@ -29,6 +30,9 @@ COMPACT_FORMS = {
     "y": "Identity",
 }
 """One-letter names and what they stand for (IANA, SIP Header Fields)."""
+
+MAX_VALUES = 256
+"""Values in one comma list, over all its lines."""
 
 COMMA_LISTS = frozenset(
     {
@@ -64,6 +68,7 @@ COMMA_LISTS = frozenset(
         "record-route",
         "recv-info",
         "reject-contact",
+        "remote-party-id",
         "request-disposition",
         "require",
         "resource-priority",
@@ -104,17 +109,23 @@ class Headers:
         return None
 
     def get_all(self, name: str) -> list[str]:
-        """All values called `name`, in order; comma lists are split, or SipParseError(400) is raised."""
+        """All values called `name`, in order; comma lists are split.
+
+        Raises SipParseError: 400 if a list cannot be split, 513 if it is longer than `MAX_VALUES`.
+        """
         key = _key(name)
         lines = [value for field, _, value in self._fields if field == key]
         if key not in COMMA_LISTS:
             return lines
-        return [value for line in lines if line for value in split_list(line, ",")]
+        values = [value for line in lines if line for value in split_list(line, ",")]
+        if len(values) > MAX_VALUES:
+            raise SipParseError(513, f"more than {MAX_VALUES} values in one list")
+        return values
 
     def count(self, name: str) -> int:
         """How many lines are called `name`."""
         key = _key(name)
-        return sum(field[0] == key for field in self._fields)
+        return [field[0] for field in self._fields].count(key)
 
     def add(self, name: str, value: str) -> None:
         """Append a field."""

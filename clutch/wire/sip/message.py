@@ -143,12 +143,12 @@ def _mend_via(request: Request) -> None:
     try:
         _ = request.via
     except SipParseError:
-        where, *params = (request.headers.get("Via") or "").partition(",")[0].split(";")
-        via = Via.parse(where)
+        hop, *params = (request.headers.get("Via") or "").partition(",")[0].split(";")
+        readable: list[tuple[str, str | None]] = []
         for param in params:
             with suppress(SipParseError):
-                via = attrs.evolve(via, params=via.params + parse_params(";" + param))
-        request.headers.set("Via", str(via))
+                readable += parse_params(f";{param}")
+        request.headers.set("Via", str(attrs.evolve(Via.parse(hop), params=tuple(readable))))
 
 
 def response_to(
@@ -174,7 +174,7 @@ def response_to(
     answer = Headers([*fields, *headers])
     to = answer.get("To")
     if to_tag is not None and to is not None and not _has_tag(to):
-        # Whatever the form of To, what follows its last semicolon is a header parameter (section 20.10).
+        # With angle brackets or without, a parameter at the end belongs to the field (section 20.10).
         answer.set("To", f"{to};tag={to_tag}")
     return Response(status, REASON_PHRASES.get(status, "") if reason is None else reason, answer)
 

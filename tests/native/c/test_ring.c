@@ -5,7 +5,7 @@
 #include "check.h"
 #include "ring.h"
 
-enum { SIZE = 4096, RECORDS = 100000, LONGEST = 700 };
+enum { SIZE = 4096, RECORDS = 30000, LONGEST = 700 };
 
 static void write_record(uint8_t *record, uint32_t number, size_t len)
 {
