@@ -116,7 +116,7 @@ class Node:
 
     def _on_invite(self, session: SipSession) -> None:
         """A new call: find who answers it, give it media, start its tree. Never blocks."""
-        extension = session.invite.uri.user or ""
+        extension = session.invite.uri.username or ""
         agent = self._dialplan.agent(extension)
         if agent is None:
             log.info("call.unknown_extension", extension=extension)

@@ -12,6 +12,8 @@ static int open_opus(struct codec *codec, int32_t rate_hz)
 {
     if (rate_hz != CODEC_OPUS_RATE_HZ)
         return -EINVAL;
+    /* AUDIO keeps the waveform, VOIP filters it for intelligibility at rates below ours: coded twice, as on a
+     * call through two gateways, speech correlates 0.99 with itself in the one mode and 0.77 in the other. */
     OpusEncoder *encoder = opus_encoder_create(rate_hz, MONO, OPUS_APPLICATION_AUDIO, NULL);
     codec->encoder = encoder;
     codec->decoder = opus_decoder_create(rate_hz, MONO, NULL);

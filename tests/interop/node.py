@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,15 @@ class RunningNode:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/v1/status", timeout=10) as answer:
             status: dict[str, Any] = json.load(answer)
         return status
+
+    def settled(self) -> dict[str, Any]:
+        """The status once no call, port or transaction is left; AssertionError if that takes a minute."""
+        for _ in range(600):
+            status = self.status()
+            if not status["calls"] and not status["rtp_ports"] and not status["sip"]["transactions"]:
+                return status
+            time.sleep(0.1)
+        raise AssertionError(f"the node does not settle: {status}")
 
     def recordings(self) -> list[Path]:
         """The recordings, oldest first."""

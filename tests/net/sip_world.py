@@ -168,8 +168,9 @@ class Peer:
         await soon(session)
         return session, tag
 
-    def place(self, auth: DigestClient | None = None) -> SipSession:
+    def place(
+        self, offer: bytes = OFFER, uri: str = f"sip:peer@{BOB}", auth: DigestClient | None = None
+    ) -> SipSession:
         """Alice calls us."""
         me = NameAddr("Alice", Uri.parse(f"sip:alice@{ALICE}"))
-        target = Uri.parse(f"sip:peer@{BOB}")
-        return self.alice.endpoint.invite(target, from_uri=me, body=OFFER, auth=auth)
+        return self.alice.endpoint.invite(Uri.parse(uri), from_uri=me, body=offer, auth=auth)

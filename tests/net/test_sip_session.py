@@ -231,7 +231,7 @@ def digest_client(password: str) -> DigestClient:
 
 async def test_a_challenge_is_answered(autojump_clock: MockClock, peer: Peer) -> None:
     server = DigestServer("example", b"key")
-    session = peer.place(digest_client("secret"))
+    session = peer.place(auth=digest_client("secret"))
     first = await next_invite(peer)
     challenge(peer, first, server)
     second = await next_invite(peer)
@@ -249,7 +249,7 @@ async def test_a_challenge_is_answered(autojump_clock: MockClock, peer: Peer) ->
 
 async def test_a_wrong_password_is_tried_once(autojump_clock: MockClock, peer: Peer) -> None:
     server = DigestServer("example", b"key")
-    session = peer.place(digest_client("wrong"))
+    session = peer.place(auth=digest_client("wrong"))
     challenge(peer, await next_invite(peer), server)
     challenge(peer, await next_invite(peer), server)
     event = await soon(session)

@@ -174,24 +174,37 @@ async def test_started_is_idempotent_and_deaf_to_the_dead(autojump_clock: MockCl
 
     async def run(ctx: Context[Any]) -> None:
         contexts.append(ctx)
+        if ctx.ref.generation == 0:
+            raise ValueError("never ready")
         ctx.started()
         ctx.started()
-        await ctx.mailbox.receive()
+        await trio.sleep_forever()
 
     async with open_system() as system:
-        system.observe.subscribe(seen.append)
-        ref = await system.start(ChildSpec("a", run))
-        ref.try_tell("end")
+        system.observe.subscribe(lambda event: seen.append(event) if isinstance(event, Started) else None)
+        await system.start(ChildSpec("a", run))
         await wait_all_tasks_blocked()
-        assert [ctx.ref.generation for ctx in contexts] == [1, 1]
         await system.stop("a", "enough")
-        contexts[0].started()
-        contexts[1].started()
+        for ctx in contexts:
+            ctx.started()
         assert "node/a" not in system.registry
-    assert [event for event in seen if isinstance(event, Started)] == [
-        Started("node/a", 0),
-        Started("node/a", 1),
-    ]
+    assert seen == [Started("node/a", 1)]
+
+
+async def test_the_dead_do_not_speak_for_the_living(autojump_clock: MockClock) -> None:
+    contexts: list[Context[Any]] = []
+
+    async def run(ctx: Context[Any]) -> None:
+        contexts.append(ctx)
+        if ctx.ref.generation == 0:
+            raise ValueError("never ready")
+        await trio.sleep_forever()
+
+    async with open_system() as system:
+        await system.start(ChildSpec("a", run))
+        await wait_all_tasks_blocked()
+        contexts[0].started()
+        assert "node/a" not in system.registry
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "/"])

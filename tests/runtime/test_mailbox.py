@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -173,7 +175,7 @@ async def test_a_child_that_will_not_come_back_takes_no_messages(
         [actor("a", restart=Restart.TRANSIENT), actor("b", dying_s=2.0)], Strategy.REST_FOR_ONE
     )
     async with open_system() as system, trio.open_nursery() as nursery:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         a = system.registry["node/s/a"]
         nursery.start_soon(supervisor.stop_child, "b", "enough")
         await trio.sleep(1.0)  # the supervisor is busy
@@ -263,7 +265,7 @@ async def test_ask_between_two_lives_is_answered_by_the_next(
 
     supervisor = Supervisor([clerk(handle), actor("b", dying_s=2.0)], Strategy.REST_FOR_ONE)
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         ref = system.registry["node/s/clerk"]
         ref.try_tell("crash")
         await trio.sleep(1.0)
@@ -272,12 +274,19 @@ async def test_ask_between_two_lives_is_answered_by_the_next(
 
 
 async def test_a_cancelled_ask_leaves_nothing_behind(autojump_clock: MockClock) -> None:
+    asked: list[weakref.ref[Reply[None]]] = []
+
+    def make(reply: Reply[None]) -> Reply[None]:
+        asked.append(weakref.ref(reply))
+        return reply
+
     async with open_system() as system:
-        ref = await system.start(deaf())
+        ref = await system.start(deaf(mailbox=0))
         with trio.move_on_after(1.0) as scope:
-            await ref.ask(lambda reply: reply, 5.0)
+            await ref.ask(make, 5.0)
         assert scope.cancelled_caught
-        await system.stop("deaf", "enough")
+        gc.collect()
+        assert asked[0]() is None
 
 
 async def test_down_waits_over_restarts_for_the_end(actor: MakeActor, autojump_clock: MockClock) -> None:

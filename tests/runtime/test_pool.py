@@ -199,3 +199,23 @@ async def test_what_is_not_an_exception_comes_out_of_a_pool(
             a.try_tell(KeyboardInterrupt())
             await trio.sleep_forever()
     assert log[-2:] == ["-a", "-b"]
+
+
+async def test_what_hits_a_pool_while_it_stops_its_children(
+    actor: MakeActor, log: list[str], autojump_clock: MockClock
+) -> None:
+    """As when a Ctrl-C lands in the code of an observer."""
+
+    def interrupted(event: object) -> None:
+        if isinstance(event, Stuck):
+            raise KeyboardInterrupt
+
+    pool = Pool()
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
+        async with open_system() as system:
+            system.observe.subscribe(interrupted)
+            await system.start(spec_of(pool))
+            pool.start(actor("a", restart=Restart.TEMPORARY, dying_s=2.0, cleanup_s=1.0))
+            pool.start(actor("b", restart=Restart.TEMPORARY, dying_s=4.0))
+            await wait_all_tasks_blocked()
+    assert log[-2:] == ["-a", "-b"]

@@ -32,7 +32,7 @@ async def test_a_new_child_comes_last_and_goes_first(
 ) -> None:
     supervisor = Supervisor([actor("a")])
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         b = await supervisor.start_child(actor("b", ready_s=1.0))
         assert trio.current_time() == 1.0
         assert system.registry["node/s/b"] is b
@@ -45,7 +45,7 @@ async def test_a_new_child_waits_for_those_before_it(
 ) -> None:
     supervisor = Supervisor([actor("a", ready_s=2.0)])
     async with open_system() as system, trio.open_nursery() as nursery:
-        nursery.start_soon(system.start, supervisor.spec("s"))
+        nursery.start_soon(system.start, supervisor.spec("s", restart=Restart.TEMPORARY))
         await wait_all_tasks_blocked()
         await supervisor.start_child(actor("b"))
         assert trio.current_time() == 2.0
@@ -87,7 +87,7 @@ async def test_a_caller_who_is_cancelled_leaves_the_child_behind(
 async def test_start_child_while_the_supervisor_stops(actor: MakeActor, autojump_clock: MockClock) -> None:
     supervisor = Supervisor([actor("a", dying_s=2.0)])
     async with open_system() as system, trio.open_nursery() as nursery:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
 
         async def too_late() -> None:
             with pytest.raises(ActorGone, match="stopping"):
@@ -113,7 +113,7 @@ async def test_stop_child_stops_and_forgets_it(
         auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
     )
     async with open_system() as system:
-        s = await system.start(supervisor.spec("s"))
+        s = await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         b = system.registry["node/s/b"]
         exit_ = await supervisor.stop_child("b", "enough")
         assert exit_ == Exit("node/s/b", 0, Outcome.STOPPED, "enough")
@@ -143,7 +143,7 @@ async def test_stop_child_of_one_that_has_just_crashed(
     error = ValueError("just now")
     supervisor = Supervisor([actor("a"), actor("b", dying_s=2.0)], Strategy.REST_FOR_ONE, Intensity(2, 5.0))
     async with open_system() as system, trio.open_nursery() as nursery:
-        s = await system.start(supervisor.spec("s"))
+        s = await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         a = system.registry["node/s/a"]
         nursery.start_soon(supervisor.stop_child, "b", "enough")
         await trio.sleep(1.0)  # the supervisor is busy with b
@@ -159,7 +159,7 @@ async def test_stop_child_of_one_that_is_being_restarted(
 ) -> None:
     supervisor = Supervisor([actor("a"), actor("b"), actor("c", dying_s=2.0)], Strategy.REST_FOR_ONE)
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         b, c = system.registry["node/s/b"], system.registry["node/s/c"]
         system.registry["node/s/a"].try_tell(ValueError())
         await trio.sleep(1.0)  # c is going down, b is next
@@ -179,7 +179,7 @@ async def test_stop_child_of_one_that_never_started(
 ) -> None:
     supervisor = Supervisor([actor("a", ready_s=2.0), actor("b")])
     async with open_system() as system, trio.open_nursery() as nursery:
-        nursery.start_soon(system.start, supervisor.spec("s"))
+        nursery.start_soon(system.start, supervisor.spec("s", restart=Restart.TEMPORARY))
         await wait_all_tasks_blocked()
         exit_ = await supervisor.stop_child("b", "enough")
         assert exit_ == Exit("node/s/b", 0, Outcome.STOPPED, "never started")

@@ -57,7 +57,7 @@ async def test_who_is_restarted(
 ) -> None:
     supervisor = Supervisor([actor(name, dying_s=1.0) for name in "abc"], strategy)
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=TEMPORARY))
         log.clear()
         system.registry[f"node/s/{crashes}"].try_tell(ValueError())
         await trio.sleep(10.0)
@@ -89,7 +89,7 @@ async def test_restart_types(
     supervisor = Supervisor([actor("a", restart=restart), actor("b")], strategy)
     seen: list[object] = []
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=TEMPORARY))
         a = system.registry["node/s/a"]
         system.observe.subscribe(seen.append)
         log.clear()
@@ -177,7 +177,7 @@ async def test_a_significant_child_stopped_by_its_supervisor_does_not_end_it(
         [actor("a"), actor("b", significant=True, restart=TEMPORARY)], REST, auto_shutdown=ANY
     )
     async with open_system() as system:
-        ref = await system.start(supervisor.spec("s"))
+        ref = await system.start(supervisor.spec("s", restart=TEMPORARY))
         system.registry["node/s/a"].try_tell(ValueError())
         await wait_all_tasks_blocked()
         assert ref.alive
@@ -191,7 +191,7 @@ async def test_temporary_siblings_go_down_with_the_rest_and_stay_down(
 ) -> None:
     supervisor = Supervisor([actor("a"), actor("b", restart=TEMPORARY), actor("c")], strategy)
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=TEMPORARY))
         b = system.registry["node/s/b"]
         log.clear()
         system.registry["node/s/a"].try_tell(ValueError())
@@ -207,7 +207,7 @@ async def test_siblings_that_crash_together_are_one_restart(
     """As when an agent trips over the bridge that has just died under it."""
     supervisor = Supervisor([actor("a"), actor("b"), actor("c", dying_s=2.0)], strategy, Intensity(1, 5.0))
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=TEMPORARY))
         b = system.registry["node/s/b"]
         log.clear()
         system.registry["node/s/a"].try_tell(ValueError())
@@ -316,7 +316,7 @@ async def test_a_child_over_the_limit_can_be_left_down(
         [actor("a"), actor("b", on_limit=OnLimit.DROP), actor("c")], REST, Intensity(1, 4.0)
     )
     async with open_system() as system:
-        s = await system.start(supervisor.spec("s"))
+        s = await system.start(supervisor.spec("s", restart=TEMPORARY))
         a, b = system.registry["node/s/a"], system.registry["node/s/b"]
         b.try_tell(ValueError())
         await trio.sleep(1.0)

@@ -30,7 +30,7 @@ async def test_each_starts_when_the_one_before_is_ready(
 ) -> None:
     supervisor = Supervisor([actor(name, ready_s=1.0) for name in "abc"])
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         assert log == ["+a", "=a", "+b", "=b", "+c", "=c"]
         assert trio.current_time() == 3.0
 
@@ -88,7 +88,7 @@ async def test_a_death_before_a_starting_sibling_is_handled_at_once(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(crash_a)
-            await system.start(supervisor.spec("s"))
+            await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         assert log == expected
         assert trio.current_time() == (8.0 if strategy is Strategy.ONE_FOR_ONE else 10.0)
 
@@ -110,7 +110,7 @@ async def test_a_significant_end_while_starting_ends_the_supervisor(
 async def test_stopped_while_starting(actor: MakeActor, log: list[str], autojump_clock: MockClock) -> None:
     supervisor = Supervisor([actor("a"), actor("b", ready_s=8.0), actor("c")])
     async with open_system() as system, trio.open_nursery() as nursery:
-        nursery.start_soon(system.start, supervisor.spec("s"))
+        nursery.start_soon(system.start, supervisor.spec("s", restart=Restart.TEMPORARY))
         await trio.sleep(2.0)
         await system.stop("s", "changed our minds")
         assert trio.current_time() == 2.0

@@ -20,6 +20,7 @@ from actors.runtime import (
     Restart,
     Restarting,
     Strategy,
+    Stuck,
     Supervisor,
     last_words,
     open_system,
@@ -82,7 +83,7 @@ async def test_nothing_is_restarted_once_the_stop_was_asked(
     seen: list[object] = []
     async with open_system() as system:
         system.observe.subscribe(seen.append)
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         system.registry["node/s/a"].try_tell(ValueError())
         await trio.sleep(1.0)  # b is going down, to be started again with a
         await system.stop("s", "enough")
@@ -104,7 +105,7 @@ async def test_a_crash_in_the_step_of_the_stop(
             auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
         )
         async with open_system() as system:
-            await system.start(supervisor.spec("s"))
+            await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
             await wait_all_tasks_blocked()
             error = ValueError("just before")
             system.registry["node/s/a"].try_tell(error)
@@ -125,7 +126,7 @@ async def test_errors_raised_while_stopping_come_out_together(
         [actor("a", last_error=OSError("a")), actor("b"), actor("c", last_error=ValueError("c"))]
     )
     async with open_system() as system:
-        await system.start(supervisor.spec("s"))
+        await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
         exit_ = await system.stop("s", "enough")
     assert log[6:] == ["-c", "-b", "-a"]
     assert exit_ is not None
@@ -202,13 +203,30 @@ async def test_what_is_not_an_exception_stops_everyone_in_order_and_comes_out(
         async with open_system() as system:
             system.observe.subscribe(lambda e: exits.append(e) if isinstance(e, Exited) else None)
             await system.start(actor("first"))
-            await system.start(supervisor.spec("s"))
+            await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
             system.registry["node/s/b"].try_tell(fatal())
             await trio.sleep_forever()
     assert log[8:] == ["-b", "-c", "-a", "-first"]
     assert exits[0].exit.path == "node/s/b"
     assert exits[0].exit.outcome is Outcome.CRASHED
     assert exits[0].exit.error is None
+
+
+async def test_what_hits_a_supervisor_while_it_stops_its_children(
+    actor: MakeActor, log: list[str], autojump_clock: MockClock
+) -> None:
+    """As when a Ctrl-C lands in the code of an observer."""
+
+    def interrupted(event: object) -> None:
+        if isinstance(event, Stuck):
+            raise KeyboardInterrupt
+
+    supervisor = Supervisor([actor("a"), actor("b", dying_s=2.0, cleanup_s=1.0), actor("c")])
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
+        async with open_system() as system:
+            system.observe.subscribe(interrupted)
+            await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
+    assert log[6:] == ["-c", "-b", "-a"]
 
 
 def test_an_impatient_second_interrupt_keeps_the_order(actor: MakeActor, log: list[str]) -> None:
@@ -223,7 +241,7 @@ def test_an_impatient_second_interrupt_keeps_the_order(actor: MakeActor, log: li
             outside.start_soon(interrupt_at, 1.0)
             outside.start_soon(interrupt_at, 2.0)
             async with open_system() as system:
-                await system.start(supervisor.spec("s"))
+                await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
                 await trio.sleep_forever()
 
     with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
