@@ -91,7 +91,7 @@ class Core:
 
     def send(self, pcm: bytes) -> int:
         """Queue PCM for the network; returns how many bytes were taken."""
-        return 2 * self._lib.stream_send(self._stream, self._ffi.from_buffer(pcm), len(pcm) // 2)
+        return 2 * self._lib.stream_send(self._stream, pcm, len(pcm) // 2)
 
     def clear(self) -> None:
         """Forget all queued PCM."""

@@ -35,8 +35,7 @@ FRAME_LINE = struct.Struct("=QIIIB3x")
 class Stream:
     """One leg's media in a `Plane`, made by `Plane.open`. Every method is for the plane's Python thread."""
 
-    def __init__(self, plane: Plane, leg: Leg) -> None:
-        self._plane = plane
+    def __init__(self, leg: Leg) -> None:
         self._ffi, self._lib = load()
         self._leg: Leg | None = leg
         self._core = self._lib.leg_stream(leg)
@@ -70,7 +69,7 @@ class Stream:
         """Queue PCM for the network; returns how many bytes were taken, none once closed."""
         if self._closing:
             return 0
-        return 2 * self._lib.stream_send(self._core, self._ffi.from_buffer(pcm), len(pcm) // 2)
+        return 2 * self._lib.stream_send(self._core, pcm, len(pcm) // 2)
 
     def clear(self) -> None:
         """Forget all queued PCM; a frame that is being sent still goes out."""
@@ -157,7 +156,7 @@ class Plane:
         """
         made = self._ffi.new("struct leg **")
         check(self._lib.leg_open(self._plane, ssrc, seq, timestamp, made), "open a media stream")
-        stream = Stream(self, made[0])
+        stream = Stream(made[0])
         self._streams[stream.id] = stream
         return stream
 

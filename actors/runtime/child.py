@@ -187,9 +187,9 @@ class Child(Generic[M]):
         asked = exit_.reason is not None
         if life.again if asked else self.spec.restart.wanted_after(exit_.outcome):
             self._mailbox.open()
-        self.system.observe.emit(Exited(exit_))
         life.done.set()
         self.on_exit(self, exit_)
+        self.system.observe.emit(Exited(exit_))
 
     def bury(self) -> None:
         """No generation will follow: refs go stale, monitors fire. Idempotent; the child must be down."""

@@ -101,7 +101,6 @@ class LossyReceiver(Generic[T]):
         batch = Batch(list(state.queue), state.lost)
         state.queue.clear()
         state.lost = 0
-        await trio.lowlevel.cancel_shielded_checkpoint()
         return batch
 
     async def __anext__(self) -> T:
@@ -110,14 +109,14 @@ class LossyReceiver(Generic[T]):
             await self._until(1)
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
-        item = self._state.queue.popleft()
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        return item
+        return self._state.queue.popleft()
 
     async def _until(self, wanted: int) -> None:
         """Wait for that many items, or for the end; return with at least one item there, or raise."""
         state = self._state
-        await trio.lowlevel.checkpoint_if_cancelled()
+        # The checkpoint comes before anything is taken: whatever is raised there, nothing is lost.
+        if state.finished or len(state.queue) >= wanted:
+            await trio.lowlevel.checkpoint()
         while not state.finished and len(state.queue) < wanted:
             if state.reader:
                 raise trio.BusyResourceError("another task is reading this lossy channel")

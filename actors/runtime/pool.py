@@ -57,9 +57,11 @@ class Pool:
                     await self._failed.wait()
                 finally:
                     self._ctx = None
-                    await self._stop_all(ctx.reason or "pool ended")
+                    async with trio.open_nursery() as stoppers:
+                        for child in self._children.values():
+                            stoppers.start_soon(child.stop, ctx.reason or "pool ended")
         except BaseException as error:
-            # Kept, not swallowed: see Supervisor.
+            # Kept, not swallowed: it leaves below, beside the errors of the children.
             self._errors.append(error)
         self._nursery = None
         if self._errors:
@@ -95,12 +97,3 @@ class Pool:
         if exit_.error is not None and self.strict:
             self._errors.append(exit_.error)
             self._failed.set()
-
-    async def _stop_all(self, reason: str) -> None:
-        while self._children:
-            try:
-                async with trio.open_nursery() as stoppers:
-                    for child in list(self._children.values()):
-                        stoppers.start_soon(child.stop, reason)
-            except BaseException as error:  # raised by `run`, once every child is down
-                self._errors.append(error)

@@ -82,7 +82,8 @@ class Supervisor:
         """Add a child at the end of the order, wait until it is ready or has ended, return its ref.
 
         Raises `NameTaken` for a living name, `ActorGone` if the supervisor is not running or is stopped
-        meanwhile. If cancelled while waiting, the child stays.
+        meanwhile. If cancelled while waiting, the child stays. A child that is not ready itself must not
+        wait here: the new one starts after it.
         """
         if self._crew is None:
             raise ActorGone("the supervisor is not running")

@@ -98,7 +98,7 @@ class Network(Protocol):
         """Connect to an IP address. Raises `ConnectFailed`, at the latest after `CONNECT_TIMEOUT_S`."""
 
     async def resolve(self, host: str) -> str:
-        """One IP address of a host name; an IP address is its own. Raises `ResolveFailed`."""
+        """An address of a host name, IPv4 if it has one; an IP address is its own. Raises `ResolveFailed`."""
 
     def source_for(self, remote: str) -> str:
         """The local IP address that packets to a remote one leave from. Raises `AddressUnavailable`."""
@@ -226,7 +226,7 @@ class TrioNetwork:
             found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
         except OSError as error:
             raise ResolveFailed(f"{host} has no address: {error.strerror or error}") from error
-        return str(found[0][4][0])
+        return str(min(found, key=lambda item: item[0] is not socket.AF_INET)[4][0])
 
     def source_for(self, remote: str) -> str:
         """See `Network.source_for`."""

@@ -34,6 +34,8 @@ void downlink_clear(struct downlink *queue)
      * it tries to swap in afterwards fails. */
     uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
     atomic_store_explicit(&queue->tail, head, memory_order_release);
+    /* With the fence in downlink_read: who sees a sample written after this sees this tail, too. */
+    atomic_thread_fence(memory_order_release);
 }
 
 size_t downlink_read(struct downlink *queue, int16_t *pcm, size_t n)
@@ -45,6 +47,7 @@ size_t downlink_read(struct downlink *queue, int16_t *pcm, size_t n)
         size_t taken = n < queued ? n : queued;
         for (size_t i = 0; i < taken; i++)
             pcm[i] = atomic_load_explicit(&queue->samples[(tail + i) & MASK], memory_order_relaxed);
+        atomic_thread_fence(memory_order_acquire);
         /* Release: the loads above are done before the room is given back. A failed swap has read the
          * tail that `clear` wrote, and tries again from there. */
         if (atomic_compare_exchange_strong_explicit(&queue->tail, &tail, tail + taken,

@@ -10,7 +10,8 @@
  * overwrites. `clear` moves `tail` up to `head` from the producer's side: the queue is empty and all its
  * room is back at once. A read that is under way then copies samples that may be overwritten meanwhile;
  * its compare-and-swap of `tail` fails, it forgets what it copied and reads again. Positions never
- * repeat, so a swap that succeeds proves that nothing was cleared during the copy. Samples are relaxed
+ * repeat, so a swap that succeeds proves that nothing was cleared during the copy: as in a seqlock, a pair
+ * of fences keeps a CPU from showing new samples before the tail that gave them room. Samples are relaxed
  * atomics because of that overlap; they compile to plain loads and stores.
  */
 #ifndef CLUTCH_DOWNLINK_H

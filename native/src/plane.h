@@ -39,7 +39,7 @@
 
 enum {
     PLANE_PHASES = 4,
-    PLANE_CATCH_UP = 200, /* expirations: one second */
+    PLANE_CATCH_UP = 40, /* expirations: 200 ms; a peer's jitter buffer would not take more */
     PLANE_FRAME_RING = 4 * 1024 * 1024, /* 6,000 frames of 8 kHz, 1,000 of 48 kHz */
     PLANE_EVENT_RING = 64 * 1024,
     PLANE_COMMAND_RING = 64 * 1024, /* beside the room that is kept for CLOSE */

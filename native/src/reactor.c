@@ -1,7 +1,5 @@
 #include "reactor.h"
 
-#include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -207,9 +205,9 @@ static void tick_phases(struct plane *plane, uint64_t expirations, int64_t now)
  * plays what has arrived; ticks; and the legs that left, last, because a packet may still have named them. */
 static void turn(struct plane *plane, const struct epoll_event *ready, int count)
 {
-    int64_t now = now_us();
     uint64_t expirations = 0;
     run_commands(plane);
+    int64_t now = now_us();
     for (int i = 0; i < count; i++) {
         if (ready[i].data.ptr == &plane->timer)
             expirations = take_expirations(plane);

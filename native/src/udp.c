@@ -95,6 +95,8 @@ size_t udp_message(const struct udp_batch *batch, size_t i, struct endpoint *sou
 int udp_send(int fd, bool ipv6, const uint8_t *data, size_t len, const struct endpoint *to)
 {
     struct sockaddr_storage address;
+    if (!ipv6 && udp_is_ipv6(to))
+        return -EAFNOSUPPORT;
     socklen_t address_len = to_sockaddr(to, ipv6, &address);
     ssize_t sent = sendto(fd, data, len, MSG_DONTWAIT, (const struct sockaddr *)&address, address_len);
     return sent < 0 ? -errno : 0;

@@ -35,7 +35,7 @@ size_t udp_receive(int fd, struct udp_batch *batch);
  * valid packet is) and its source. */
 size_t udp_message(const struct udp_batch *batch, size_t i, struct endpoint *source);
 
-/* Send one datagram without waiting. 0 or a negative errno. */
+/* Send one datagram without waiting. 0 or a negative errno; -EAFNOSUPPORT from an IPv4 socket to IPv6. */
 int udp_send(int fd, bool ipv6, const uint8_t *data, size_t len, const struct endpoint *to);
 
 /* True if the endpoint needs an IPv6 socket. */

@@ -103,7 +103,7 @@ def test_raise_mode_reaches_an_actor_that_swallows() -> None:
 
 def test_checkpoints_are_counted_and_repeatable() -> None:
     async def play(stage: Stage) -> None:
-        await trio.sleep(1)
+        await trio.sleep(0.99)
 
     first, second = (cancel_everywhere(_story(play)) for _ in range(2))
     assert first.checkpoints == second.checkpoints > 3

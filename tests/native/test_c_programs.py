@@ -23,5 +23,5 @@ def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:
     run_program("fuzz_stream", "address")
 
 
-def test_packets_and_ticks_do_not_allocate(run_program: Callable[..., None]) -> None:
-    run_program("test_no_allocation", "none", [f"-Wl,--wrap={name}" for name in HEAP])
+def test_a_stream_is_small_and_packets_do_not_allocate(run_program: Callable[..., None]) -> None:
+    run_program("test_memory", "none", [f"-Wl,--wrap={name}" for name in HEAP])

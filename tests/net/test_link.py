@@ -133,11 +133,12 @@ async def test_addresses(network: Network) -> None:
         network.open_datagrams("203.0.113.1", 0)
 
 
-async def test_a_name_without_address() -> None:
+async def test_names() -> None:
     with pytest.raises(ResolveFailed):
         await MemoryNetwork().host(HOST).resolve("nobody.example")
     with pytest.raises(ResolveFailed):
         await TrioNetwork().resolve("no such name")
+    assert await TrioNetwork().resolve("localhost") == HOST
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])

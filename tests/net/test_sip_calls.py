@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -19,7 +22,9 @@ from clutch.net.sip import (
     SipSession,
 )
 from clutch.wire.sip.errors import LocalProtocolError
+from clutch.wire.sip.fields import NameAddr
 from clutch.wire.sip.reason import Q850, SIP, ReasonValue
+from clutch.wire.sip.uri import Uri
 from tests.net.sip_world import ANSWER, OFFER, World, soon
 
 REASONS = (ReasonValue(SIP, 200), ReasonValue(Q850, 16, "Normal call clearing"))
@@ -231,6 +236,8 @@ async def test_a_thousand_calls_leave_nothing_behind(autojump_clock: MockClock, 
             calls.start_soon(one_call)
     assert world.alice.endpoint.sessions == 0
     await world.assert_nothing_left()
+    gc.collect()
+    assert sum(isinstance(item, SipSession) for item in gc.get_objects()) <= 1  # the one `answer_all` holds
 
 
 async def test_no_way_to_the_peer(autojump_clock: MockClock, world: World) -> None:
@@ -255,41 +262,60 @@ async def test_cancelled_before_its_way_is_known(autojump_clock: MockClock, worl
     assert world.log == []
 
 
-def forbidden(session: SipSession, state: str) -> list[str]:
-    """What a holder may not do in this state, and which therefore raises."""
-    tried = {
-        "ring": session.ring,
-        "answer": lambda: session.answer(ANSWER),
-        "reject": lambda: session.reject(486),
-        "cancel": session.cancel,
-        "bye": session.bye,
-    }
-    found = []
-    for name, method in tried.items():
-        try:
-            method()
-        except LocalProtocolError:
-            found.append(name)
-    assert session.state.value == state
-    return found
-
-
-async def test_what_a_holder_may_not_do_raises_and_changes_nothing(
+async def test_what_makes_no_sense_raises_and_changes_nothing(
     autojump_clock: MockClock, world: World
 ) -> None:
-    caller, callee = await world.connected()
+    caller = world.call()
+    callee = await world.bob.next_call()
+    for status, method in ((100, callee.ring), (200, callee.ring), (200, callee.reject)):
+        with pytest.raises(LocalProtocolError):
+            method(status)
+    with pytest.raises(LocalProtocolError):
+        callee.reject(486, headers=[("X", "one line\r\nand another")])
+    assert callee.state is SessionState.INCOMING
+    callee.answer(ANSWER)
+    await soon(caller)
+    await soon(callee)
     for session in (caller, callee):
-        assert session.state is SessionState.UP
-        for method in (session.ring, session.cancel):
+        for illegal in (
+            session.ring,
+            session.cancel,
+            partial(session.answer, b""),
+            partial(session.reject, 486),
+        ):
             with pytest.raises(LocalProtocolError):
-                method()
-        with pytest.raises(LocalProtocolError):
-            session.answer(ANSWER)
-        with pytest.raises(LocalProtocolError):
-            session.reject(486)
+                illegal()
+        assert session.state is SessionState.UP
     caller.bye()
     await callee.wait_terminated()
-    assert forbidden(callee, "over") == []
+    callee.ring()
+    callee.answer(b"")
+    callee.reject(486)
+    callee.cancel()
+    callee.bye()
+    await world.assert_nothing_left()
+
+
+async def test_a_call_that_cannot_be_written_is_not_placed(autojump_clock: MockClock, world: World) -> None:
+    me = NameAddr(None, Uri.parse("sip:alice@192.0.2.1"))
+    invite = partial(world.alice.endpoint.invite, Uri.parse("sip:bob@192.0.2.9"), from_uri=me, body=b"")
+    with pytest.raises(LocalProtocolError):
+        invite(headers=[("X", "one line\r\nand another")])
+    assert world.alice.endpoint.sessions == 0
+
+
+async def test_an_endpoint_may_run_again(autojump_clock: MockClock, world: World) -> None:
+    async with trio.open_nursery() as nursery:
+        world.nursery = nursery
+        world.network.lost = lambda data, source, to: False
+        carol = await world.phone("192.0.2.7", "UDP", "TCP")
+        nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(carol.endpoint.run)
+        caller = world.call(uri="sip:carol@192.0.2.7;transport=tcp")
+        (await carol.next_call()).answer(ANSWER)
+        assert await soon(caller) == Answered(ANSWER)
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_endpoint_that_ends_takes_its_sessions_along(

@@ -138,6 +138,20 @@ async def test_a_bug_in_a_session_is_answered_500(
     assert (await peer.request()).method == "BYE"
 
 
+async def test_a_bug_in_reading_a_message_costs_that_message_only(
+    autojump_clock: MockClock, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("clutch.wire.sip.layer.parse_message", broken)
+        peer.ask("OPTIONS")
+        await trio.sleep(1)
+    peer.ask("OPTIONS")
+    assert (await peer.response()).status == 200
+
+
 async def test_a_repeated_call_is_offered_once(autojump_clock: MockClock, peer: Peer) -> None:
     invite = peer.ask("INVITE", OFFER)
     await peer.alice.next_call()

@@ -257,6 +257,22 @@ async def test_a_wrong_password_is_tried_once(autojump_clock: MockClock, peer: P
     assert event.status == 401
 
 
+async def test_a_challenged_bye_is_sent_again(autojump_clock: MockClock, peer: Peer) -> None:
+    server = DigestServer("example", b"key")
+    session = peer.place(auth=digest_client("secret"))
+    peer.answer(await next_invite(peer), 200, body=ANSWER)
+    await soon(session)
+    session.bye()
+    while (first := await peer.request()).method != "BYE":
+        pass
+    challenge(peer, first, server)
+    second = await peer.request()
+    assert isinstance(server.verify(second, {"alice": "secret"}.get, trio.current_time()), Verified)
+    challenge(peer, second, server)  # and again: then it is over
+    await session.wait_terminated()
+    assert (second.method, second.cseq.number) == ("BYE", first.cseq.number + 1)
+
+
 async def test_without_credentials_a_challenge_is_a_rejection(autojump_clock: MockClock, peer: Peer) -> None:
     session = peer.place()
     challenge(peer, await next_invite(peer), DigestServer("example", b"key"))

@@ -55,6 +55,30 @@ async def test_at_least_trades_latency_for_wake_ups(autojump_clock: MockClock) -
     ]
 
 
+async def test_a_reader_sleeps_until_there_is_enough(autojump_clock: MockClock) -> None:
+    steps: list[str] = []
+
+    class Steps(trio.abc.Instrument):
+        def before_task_step(self, task: trio.lowlevel.Task) -> None:
+            steps.append(task.name)
+
+    async def read() -> None:
+        await receiver.receive(10)
+
+    sender, receiver = channel(10)
+    with receiver:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read, name="reader")
+            await wait_all_tasks_blocked()
+            trio.lowlevel.add_instrument(instrument := Steps())
+            for number in range(10):
+                assert "reader" not in steps
+                sender.send(number)
+                await wait_all_tasks_blocked()
+            assert "reader" in steps
+            trio.lowlevel.remove_instrument(instrument)
+
+
 async def test_a_closed_sender_leaves_what_it_sent(autojump_clock: MockClock) -> None:
     sender, receiver = channel(4)
     with receiver:

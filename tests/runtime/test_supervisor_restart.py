@@ -200,6 +200,25 @@ async def test_temporary_siblings_go_down_with_the_rest_and_stay_down(
         assert not b.alive
 
 
+async def test_a_sibling_that_raises_on_its_way_down_is_started_again(
+    actor: MakeActor, log: list[str], autojump_clock: MockClock
+) -> None:
+    error = OSError("b")
+    seen: list[object] = []
+    supervisor = Supervisor([actor("a"), actor("b", last_error=error)], REST)
+    async with open_system() as system:
+        await system.start(supervisor.spec("s", restart=TEMPORARY))
+        system.observe.subscribe(seen.append)
+        system.registry["node/s/a"].try_tell(ValueError())
+        await wait_all_tasks_blocked()
+        assert log[4:] == ["-a", "-b", "+a", "=a", "+b", "=b"]
+        b = system.registry["node/s/b"]
+        b.try_tell(ValueError())  # ends, so that nothing is raised when the system closes
+        await system.stop("s", "enough")
+    errors = [event.exit.error for event in seen if isinstance(event, Exited) and event.exit.path == b.path]
+    assert errors[0] is error
+
+
 @pytest.mark.parametrize("strategy", [ALL, REST])
 async def test_siblings_that_crash_together_are_one_restart(
     strategy: Strategy, actor: MakeActor, log: list[str], autojump_clock: MockClock

@@ -229,6 +229,21 @@ async def test_what_hits_a_supervisor_while_it_stops_its_children(
     assert log[6:] == ["-c", "-b", "-a"]
 
 
+async def test_what_hits_an_observer_of_an_exit_leaves_nobody_waiting(
+    actor: MakeActor, log: list[str], autojump_clock: MockClock
+) -> None:
+    def interrupted(event: object) -> None:
+        if isinstance(event, Exited) and event.exit.path == "node/s/b":
+            raise KeyboardInterrupt
+
+    supervisor = Supervisor([actor("a"), actor("b"), actor("c")])
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
+        async with open_system() as system:
+            system.observe.subscribe(interrupted)
+            await system.start(supervisor.spec("s", restart=Restart.TEMPORARY))
+    assert log[6:] == ["-c", "-b", "-a"]
+
+
 def test_an_impatient_second_interrupt_keeps_the_order(actor: MakeActor, log: list[str]) -> None:
     @trio.lowlevel.enable_ki_protection
     async def interrupt_at(seconds: float) -> None:

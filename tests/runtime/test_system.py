@@ -42,7 +42,9 @@ async def test_an_empty_system(autojump_clock: MockClock) -> None:
     async with open_system("shard") as system:
         assert list(system.registry) == ["shard"]
         assert await system.stop("nobody", "enough") is None
+        root = system.registry["shard"]
     assert not system.registry
+    assert (await root.down()).reason == "system closed"
 
 
 async def test_the_registry_is_read_only(autojump_clock: MockClock) -> None:

@@ -43,3 +43,7 @@ def test_all_values_of_a_message_are_found_by_protocol() -> None:
 
 def test_a_bad_value_hides_what_comes_after_it_and_is_no_error() -> None:
     assert reasons_of(bye("SIP;cause=200", "Q.850;cause=many")) == (ReasonValue(SIP, 200),)
+
+
+def test_a_text_of_several_lines_becomes_one() -> None:
+    assert str(ReasonValue(SIP, 500, "first\r\n  second")) == 'SIP;cause=500;text="first second"'

@@ -61,7 +61,8 @@ class Core:
         self.transports = Transports(self.network, self)
 
     async def run(self, binds: Sequence[Bind], started: Callable[[], None]) -> None:
-        """Bind, call `started`, and serve until cancelled; then every session is abandoned."""
+        """Bind, call `started`, and serve until cancelled; then every session is abandoned. May run again."""
+        self.transports = Transports(self.network, self)
         self.transports.bind(binds)
         try:
             async with trio.open_nursery() as nursery:
@@ -77,8 +78,11 @@ class Core:
                 session.abandon()
 
     def received(self, message: bytes | Message, source: Flow) -> None:
-        """See `Upper.received`."""
-        self.layer.receive(message, source, trio.current_time())
+        """See `Upper.received`. A fault of our own in reading one message must not end every call."""
+        try:
+            self.layer.receive(message, source, trio.current_time())
+        except Exception:
+            log.exception("sip.receive_failed", source=str(source.remote))
         self.pump()
 
     def malformed(self, error: SipParseError, source: Flow) -> None:

@@ -96,8 +96,10 @@ class SipEndpoint:
         headers: Iterable[tuple[str, str]] = (),
     ) -> SipSession:
         """Place a call, while `run` is running. Sends at once; what becomes of it are the session's events.
+        Raises `LocalProtocolError` if an argument does not fit into a message.
 
         `body` is the SDP offer. A ``Route`` in `headers` is followed. 401 and 407 are answered with `auth`.
+        A call that rings goes on ringing until its holder cancels it.
         """
         fields = Headers([("Max-Forwards", MAX_FORWARDS), ("From", str(from_uri.with_tag(token())))])
         fields.add("To", str(to_uri or NameAddr(None, target_uri)))
@@ -106,6 +108,7 @@ class SipEndpoint:
         for name, value in headers:
             fields.add(name, value)
         invite = Request("INVITE", target_uri, fields, body)
+        invite.to_bytes()
         return SipSession.outgoing(self._core, invite, auth, self.events_capacity)
 
     def _on_event(self, event: Event) -> None:

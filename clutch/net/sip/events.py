@@ -51,8 +51,6 @@ class Rejected:
 class Cancelled:
     """UAS: the caller gave up; its INVITE has been answered with 487. The last event."""
 
-    reasons: tuple[ReasonValue, ...] = ()
-
 
 @attrs.frozen
 class Acked:

@@ -54,7 +54,7 @@ class SipSession:
     """One call's signalling. Made by `SipEndpoint`, which goes on with it whatever becomes of its holder.
 
     All methods that send are synchronous. They do nothing once the far side has ended the session, because
-    that can always happen first; what the holder himself may not do raises `LocalProtocolError`.
+    that can always happen first; what makes no sense in a living session raises `LocalProtocolError`.
     """
 
     _core: Core = attrs.field(repr=False)
@@ -118,21 +118,25 @@ class SipSession:
 
     def ring(self, status: int = 180, body: bytes = b"") -> None:
         """UAS: send a provisional response; a body is early media."""
-        if self._may(S.INCOMING) and self._server:
-            self._core.respond(self._server, status, headers=self._headers(body), body=body)
+        if not 101 <= status <= 199:
+            raise LocalProtocolError(f"{status} is not a provisional status above 100")
+        if self._may(S.INCOMING):
+            self._core.respond(self._caller, status, headers=self._headers(body), body=body)
 
     def answer(self, body: bytes) -> None:
         """UAS: accept the call. `body` answers the INVITE's offer, or is the offer if it had none."""
-        if self._may(S.INCOMING) and self._server and self.dialog:
+        if self._may(S.INCOMING):
             self._offered = not self.invite.body
-            self.dialog.confirm()
+            self._peer.confirm()
             self._move(S.ANSWERED)
-            self._core.respond(self._server, 200, headers=self._headers(body), body=body)
+            self._core.respond(self._caller, 200, headers=self._headers(body), body=body)
 
     def reject(self, status: int, reason: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
         """UAS: refuse the call with a status from 300 to 699."""
-        if self._may(S.INCOMING) and self._server:
-            self._core.respond(self._server, status, reason, tuple(headers))
+        if not 300 <= status <= 699:
+            raise LocalProtocolError(f"{status} does not refuse a call")
+        if self._may(S.INCOMING):
+            self._core.respond(self._caller, status, reason, tuple(headers))
             self._finish()
 
     def cancel(self) -> None:
@@ -160,6 +164,18 @@ class SipSession:
     def abandon(self) -> None:
         """The endpoint is gone."""
         self._finish(Failed(Failure.TRANSPORT))
+
+    @property
+    def _caller(self) -> ServerTransaction:
+        """Of the answering side."""
+        assert self._server is not None
+        return self._server
+
+    @property
+    def _peer(self) -> Dialog:
+        """Of every session but one that is being placed."""
+        assert self.dialog is not None
+        return self.dialog
 
     def _may(self, *states: S) -> bool:
         if self.state in states:
@@ -220,7 +236,6 @@ class SipSession:
             case ServerFailed(server=server):
                 self._on_server_failed(server)
             case ResponseReceived(client=client, response=response):
-                self._client = client
                 self._on_response(client, response)
             case TimedOut():
                 self._finish(Failed(Failure.TIMEOUT))
@@ -288,20 +303,21 @@ class SipSession:
                 self._core.cancel(client)
         elif response.status < 300:
             self._on_answer(client, response)
-        elif not (response.status in {401, 407} and self._try_again(client, response)):
+        elif self.state is S.CALLING and (credentials := self._credentials_for(client, response)):
+            self._credentials = credentials
+            self._send_invite(client.flow, client.request.cseq.number + 1)
+        else:
             q850 = cause_of(reasons_of(response), Q850)
             self._finish(Rejected(response.status, response.reason, q850))
 
-    def _try_again(self, client: ClientTransaction, response: Response) -> bool:
-        """Answer a challenge (RFC 3261 section 22.2), unless our credentials were what was refused."""
-        if self._auth is None or self.state is not S.CALLING:
-            return False
+    def _credentials_for(self, client: ClientTransaction, response: Response) -> Sequence[tuple[str, str]]:
+        """The answer to a challenge (RFC 3261 section 22.2); none if our credentials were refused."""
+        if self._auth is None or response.status not in {401, 407}:
+            return ()
         try:
-            self._credentials = self._auth.answer(response, client.request)
+            return self._auth.answer(response, client.request)
         except AuthFailed:
-            return False
-        self._send_invite(client.flow, client.request.cseq.number + 1)
-        return True
+            return ()
 
     def _on_answer(self, client: ClientTransaction, response: Response) -> None:
         """A 2xx: of the call, of one that we no longer want, or of one more branch of a fork (13.2.2.4)."""
@@ -310,7 +326,7 @@ class SipSession:
         ack = dialog.ack(client.request.cseq.number, self._credentials)
         if self.state not in {S.CALLING, S.CANCELLING}:
             self._send(dialog, client.flow, lambda flow: self._core.ack(client, ack, flow))
-            bye = dialog.request("BYE", self._credentials)
+            bye = dialog.request("BYE")
             self._send(dialog, client.flow, lambda flow: self._core.request(flow, bye, _ignore))
             return
         self.dialog = dialog
@@ -328,8 +344,7 @@ class SipSession:
         request = server.request
         refused = refusal(request)
         try:
-            if self.dialog is not None:
-                self.dialog.accept(request)
+            self._peer.accept(request)
             if refused is not None:
                 self._core.respond(server, refused[0], headers=refused[1])
             elif request.method == "BYE":
@@ -347,8 +362,8 @@ class SipSession:
 
     def _on_bye(self, server: ServerTransaction) -> None:
         self._core.respond(server, 200)
-        if self.state is S.INCOMING and self._server:
-            self._core.respond(self._server, 487)
+        if self.state is S.INCOMING:
+            self._core.respond(self._caller, 487)
         if self.state is not S.ENDING:  # then our own BYE still waits for its response
             self._finish(Bye(reasons_of(server.request)))
 
@@ -387,8 +402,7 @@ class SipSession:
             self._core.respond(server, status)
 
     def _agree(self, server: ServerTransaction, body: bytes) -> None:
-        if self.dialog is not None:
-            self.dialog.refresh(server.request)
+        self._peer.refresh(server.request)
         self._core.respond(server, 200, headers=self._headers(body), body=body)
 
     def _send(self, dialog: Dialog, kept: Flow | None, use: Callable[[Flow], object]) -> None:
@@ -401,24 +415,28 @@ class SipSession:
 
         self._core.with_flow(dialog.next_hop, kept, on_flow)
 
-    def _send_bye(self) -> None:
-        if self.dialog is None:
-            return
-        self._move(S.ENDING)
-        self._refuse_change(self._change, 487)
-        headers = [*self._credentials, *(("Reason", str(reason)) for reason in self._reasons)]
-        bye = self.dialog.request("BYE", headers)
+    def _send_bye(self, credentials: Sequence[tuple[str, str]] = ()) -> None:
+        if self.state is not S.ENDING:
+            self._move(S.ENDING)
+            self._refuse_change(self._change, 487)
+        reasons = [("Reason", str(reason)) for reason in self._reasons]
+        bye = self._peer.request("BYE", [*credentials, *reasons])
 
         def send(flow: Flow) -> None:
             self.flow = flow
             self._core.request(flow, bye, self._on_bye_event)
 
-        self._send(self.dialog, self.flow, send)
+        self._send(self._peer, self.flow, send)
 
     def _on_bye_event(self, event: Event) -> None:
-        """A BYE ends the session whatever is answered to it, or nothing is (section 15.1.1)."""
-        if not isinstance(event, ResponseReceived) or event.response.status >= 200:
-            self._finish()
+        """A BYE ends the session whatever is answered, but for a challenge (sections 15.1.1 and 22.2)."""
+        if isinstance(event, ResponseReceived):
+            if event.response.status < 200:
+                return
+            if credentials := self._credentials_for(event.client, event.response):
+                self._send_bye(credentials)
+                return
+        self._finish()
 
 
 def _ignore(event: Event) -> None:

@@ -52,6 +52,8 @@ from clutch.wire.sip.transaction import Do, Input, Kind, State, Timer, Transacti
 
 RETRY_AFTER_S = 5
 """What a refused peer is asked to wait."""
+MAX_FORKS = 16
+"""How many 2xx responses of different peers one INVITE of ours may get; more are dropped."""
 _KEEP_ALIVE = b"\r\n\0 "
 
 
@@ -67,6 +69,8 @@ class _Accepted:
 
 
 _Owner = ClientTransaction | ServerTransaction | _Accepted
+_Passed = Request | Response | bytes | None
+"""What comes with an input: the message received, or the bytes to send."""
 
 
 @attrs.define(eq=False)
@@ -75,9 +79,10 @@ class TransactionLayer:
 
     token: Callable[[], str]
     """Makes unguessable tokens for branches and tags: letters and digits, at least 64 bits of randomness."""
-    max_server_transactions: int = 10_000
-    """How many requests are served at once. Above it, requests outside dialogs get a stateless 503; twice
-    as many are allowed inside dialogs, so that a flood of new calls does not keep the old from ending."""
+    max_server_transactions: int = 32_000
+    """How many requests are served at once: 1,000 a second, for the 32 s that each is kept. Above it, those
+    outside dialogs get a stateless 503; inside dialogs twice as many are let in, so that a flood of new calls
+    does not keep the old ones from ending."""
     counters: Counters = attrs.field(init=False, factory=Counters)
     _clients: dict[Key, ClientTransaction] = attrs.field(init=False, factory=dict)
     _servers: dict[Key, ServerTransaction] = attrs.field(init=False, factory=dict)
@@ -189,15 +194,16 @@ class TransactionLayer:
     def respond(self, server: ServerTransaction, response: Response, now: float) -> None:
         """Send a response, best made by `server.response`. A 2xx to an INVITE is repeated until its ACK.
 
-        Raises `LocalProtocolError` if the transaction has its final response already.
+        Raises `LocalProtocolError`, and changes nothing, if the transaction has its final response already or
+        the response cannot be written.
         """
-        status = response.status
+        status, data = response.status, response.to_bytes()
         event = Input.SEND_1XX if status < 200 else Input.SEND_2XX if status < 300 else Input.SEND_3XX_6XX
-        self._step(server, event, now, response)
+        self._step(server, event, now, data)
         if server.machine.kind is Kind.IST and event is Input.SEND_2XX:
             machine = Transaction.start(Kind.OK, reliable=server.reply_to.reliable, now=now)
             key = ok_key(server.request, server.local_tag)
-            accepted = _Accepted(server, key, machine, server.last or b"")
+            accepted = _Accepted(server, key, machine, data)
             self._accepted[key] = accepted
             self._schedule(accepted)
 
@@ -312,20 +318,18 @@ class TransactionLayer:
             self._merges[server.merge_key] = server
         return server
 
-    def _step(
-        self, owner: _Owner, event: Input | Timer, now: float, message: Request | Response | None = None
-    ) -> None:
+    def _step(self, owner: _Owner, event: Input | Timer, now: float, message: _Passed = None) -> None:
         for action in owner.machine.handle(event, now):
             self._perform(owner, action, message)
         self._schedule(owner)
         if owner.machine.state is State.TERMINATED:
             self._forget(owner)
 
-    def _perform(self, owner: _Owner, action: Do, message: Request | Response | None) -> None:
+    def _perform(self, owner: _Owner, action: Do, message: _Passed) -> None:
         match action, owner, message:
-            case Do.SEND, ServerTransaction(), Response():
-                owner.last = message.to_bytes()
-                self._out.append((owner.last, owner.reply_to))
+            case Do.SEND, ServerTransaction(), bytes():
+                owner.last = message
+                self._out.append((message, owner.reply_to))
             case Do.RESEND, _, _:
                 self._resend(owner)
             case Do.ACK, ClientTransaction(), Response():
@@ -342,9 +346,10 @@ class TransactionLayer:
                 self._events.append(ClientFailed(owner))
             case Do.FAIL, ServerTransaction(), _:
                 self._events.append(ServerFailed(owner))
+            case Do.PASS, ServerTransaction(), _:
+                self.counters.stray += 1  # a 2xx's ACK that came again
             case _:
-                # A repeated ACK to a 2xx, or no ACK at all to a final non-2xx: nobody needs to know.
-                self.counters.stray += 1
+                pass  # a final response that is never acknowledged: nobody needs to know
 
     def _resend(self, owner: _Owner) -> None:
         match owner:
@@ -366,6 +371,9 @@ class TransactionLayer:
                 self.counters.repeated += 1
                 if (ack := client.acks[tag]) is not None:
                     self._out.append(ack)
+                return
+            if len(client.acks) >= MAX_FORKS:
+                self.counters.stray += 1
                 return
             client.acks[tag] = None
         self._events.append(ResponseReceived(client, response))

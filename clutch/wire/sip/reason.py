@@ -38,7 +38,8 @@ class ReasonValue:
 
     def __str__(self) -> str:
         cause = "" if self.cause is None else f";cause={self.cause}"
-        return f"{self.protocol}{cause}" + (f";text={quote(self.text)}" if self.text else "")
+        text = " ".join(self.text.split())  # a line break would end the header field
+        return f"{self.protocol}{cause}" + (f";text={quote(text)}" if text else "")
 
 
 def reasons_of(message: Message) -> tuple[ReasonValue, ...]:
