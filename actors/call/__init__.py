@@ -3,14 +3,14 @@
 May come in: what every call has. May not: SIP, RTP, QUIC or any other protocol; those sit behind the ports.
 """
 
-from actors.call.call import CALL_BUDGET_S, Call, CallSpec, StatusChanged
+from actors.call.call import Call, CallSpec, StatusChanged
 from actors.call.calls import Calls
 from actors.call.cause import CALL_MOVES, REASONS, CallStatus, Cause, Meaning, Party, Reason
-from actors.call.conversation import Conversation
 from actors.call.errors import CallError, IllegalMove, LegEnded, MediaUnavailable
 from actors.call.ports import (
     FRAME_MS,
     AgentPort,
+    Conversation,
     Dtmf,
     LegPort,
     MediaEvent,
@@ -21,6 +21,7 @@ from actors.call.ports import (
     MediaTimeout,
     RecordSink,
 )
+from actors.call.tree import CALL_BUDGET_S
 
 __all__ = [
     "CALL_BUDGET_S",

@@ -1,4 +1,4 @@
-"""One call: its status, its cause of end, and the tree of actors that carries it."""
+"""One call: what it is made of, its status and its cause of end. Its actors are in the modules beside."""
 
 from __future__ import annotations
 
@@ -9,35 +9,10 @@ from typing import Any, Literal
 import attrs
 import trio
 
-from actors.call.agent import agent_actor
-from actors.call.bridge import bridge_actor
 from actors.call.cause import CALL_MOVES, CallStatus, Cause, Party, Reason
 from actors.call.errors import IllegalMove
-from actors.call.leg import leg_actor
 from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, RecordSink
-from actors.call.recorder import recorder_actor
-from actors.runtime import (
-    AutoShutdown,
-    ChildSpec,
-    Context,
-    Intensity,
-    LossyReceiver,
-    LossySender,
-    OnLimit,
-    Restart,
-    Strategy,
-    Supervisor,
-    System,
-    open_lossy,
-)
-
-# What each actor of a call may take to stop, in seconds: (grace, cleanup). The sum is the promise that a
-# call is gone within 4 s whatever hangs; tests/lifecycle holds it.
-AGENT_BUDGET_S = (0.2, 0.2)
-BRIDGE_BUDGET_S = (0.0, 0.2)
-RECORDER_BUDGET_S = (1.0, 0.2)
-LEG_BUDGET_S = (0.0, 2.0)
-CALL_BUDGET_S = sum(map(sum, (AGENT_BUDGET_S, BRIDGE_BUDGET_S, RECORDER_BUDGET_S, LEG_BUDGET_S)))
+from actors.runtime import Context, LossyReceiver, LossySender, System, open_lossy
 
 KEYS = 64
 """How many unread DTMF digits a call keeps; more, and the oldest go."""
@@ -148,19 +123,19 @@ class Call:
                 self.cause = self._failure or Cause(Reason.CRASHED, Party.NODE)
         return self.cause
 
-    async def run(self, ctx: Context[Any]) -> None:
-        """The actor function of the whole call."""
+    def begin(self, ctx: Context[Any]) -> None:
+        """The tree is about to come up: publish the first status."""
         self._ctx, self._system = ctx, ctx.system
-        try:
-            ctx.system.observe.emit(StatusChanged(self.sid, self.status))
-            await self._tree().run(ctx)
-        finally:
-            self.close()
-            cause = self.why()
-            if self.answered:
-                self.cause = attrs.evolve(cause, sip=200)  # it ended with BYE, not with a final response
-            self.move(cause.status(answered=self.answered))
-            self._over.set()
+        ctx.system.observe.emit(StatusChanged(self.sid, self.status))
+
+    def finish(self) -> None:
+        """The tree is down: give everything back and publish the final status, without a checkpoint."""
+        self.close()
+        cause = self.why()
+        if self.answered:
+            self.cause = attrs.evolve(cause, sip=200)  # it ended with BYE, not with a final response
+        self.move(cause.status(answered=self.answered))
+        self._over.set()
 
     def close(self) -> None:
         """Give back what the call was handed. The tree is down, or never came up."""
@@ -168,24 +143,3 @@ class Call:
         self.spec.stream.close()
         self.keys_in.close()
         self.keys.close()
-
-    def _tree(self) -> Supervisor:
-        spec = self.spec
-        children: list[ChildSpec[Any]] = [
-            _child("leg", leg_actor(self), LEG_BUDGET_S, Restart.TEMPORARY, significant=True)
-        ]
-        if spec.sink is not None:
-            run = recorder_actor(spec.stream, spec.sink)
-            children.append(_child("recorder", run, RECORDER_BUDGET_S, Restart.TEMPORARY))
-        children.append(_child("bridge", bridge_actor(self), BRIDGE_BUDGET_S, Restart.TRANSIENT))
-        if spec.agent is not None:
-            on_limit = OnLimit.DROP if spec.on_agent_failure == "continue" else OnLimit.ESCALATE
-            run = agent_actor(self, spec.agent)
-            children.append(_child("agent", run, AGENT_BUDGET_S, Restart.TRANSIENT, on_limit=on_limit))
-        return Supervisor(children, Strategy.REST_FOR_ONE, Intensity(1, 10.0), AutoShutdown.ANY_SIGNIFICANT)
-
-
-def _child(
-    name: str, run: Any, budget_s: tuple[float, float], restart: Restart, **more: Any
-) -> ChildSpec[Any]:
-    return ChildSpec(name, run, restart, grace_s=budget_s[0], cleanup_s=budget_s[1], **more)

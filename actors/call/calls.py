@@ -7,9 +7,10 @@ from typing import Any
 import attrs
 import trio
 
-from actors.call.call import CALL_BUDGET_S, Call, CallSpec
+from actors.call.call import Call, CallSpec
 from actors.call.cause import Cause
-from actors.runtime import ChildSpec, Context, Pool, Restart
+from actors.call.tree import CALL_BUDGET_S, call_actor
+from actors.runtime import ActorFn, ChildSpec, Context, Pool, Restart
 
 
 @attrs.define(eq=False)
@@ -74,10 +75,12 @@ class Calls:
         """Wait until no call is left."""
         await self._idle.wait()
 
-    def _runner(self, call: Call) -> Any:
+    def _runner(self, call: Call) -> ActorFn[Any]:
+        live = call_actor(call)
+
         async def run(ctx: Context[Any]) -> None:
             try:
-                await call.run(ctx)
+                await live(ctx)
             finally:
                 del self._calls[call.sid]
                 if not self._calls:

@@ -8,8 +8,9 @@ each time that nothing is left.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias
 
 import attrs
 import trio
@@ -75,13 +76,79 @@ class Stage:
         return call, fake_leg, fake_stream
 
 
+@attrs.define(eq=False)
+class Trial:
+    """One run of a story: what is struck, and the books that are checked when it is over.
+
+    A setting puts `target` around what is to be struck, sets `trace`, and adds to `problems` what it finds
+    wrong by itself.
+    """
+
+    strike_at: int | None = None
+    """The checkpoint that the blow falls on; None plays the story undisturbed."""
+    mode: Mode = "cancel"
+    trace: Trace | None = None
+    """What the story is judged by; None until there is a system."""
+    ledger: Ledger = attrs.field(factory=Ledger)
+    problems: list[str] = attrs.field(factory=list)
+    struck: bool = False
+    """True once the blow has fallen."""
+
+    @contextmanager
+    def target(self) -> Iterator[None]:
+        """Inside the block, the steps of this task and of all below it count, until one of them is struck.
+
+        Mode ``cancel`` cancels the block, which then has `CALL_BUDGET_S` to come down.
+        """
+        struck_at = trio.current_time()
+        with trio.CancelScope() as scope:
+
+            def strike(task: trio.lowlevel.Task) -> None:
+                nonlocal struck_at
+                self.struck, struck_at = True, trio.current_time()
+                if self.mode == "cancel":
+                    scope.cancel(reason=f"checkpoint {self.strike_at}")
+                else:
+                    throw_into(task, InjectedError(f"checkpoint {self.strike_at}"))
+
+            counter = StepCounter(trio.lowlevel.current_task(), self.strike_at, strike)
+            if self.mode == "raise":
+                counter.skip = closing_a_nursery
+            trio.lowlevel.add_instrument(counter)
+            try:
+                yield
+            finally:
+                counter.armed = False
+                late = trio.current_time() - struck_at
+                if self.struck and self.mode == "cancel" and late > CALL_BUDGET_S:
+                    self.problems.append(f"took {late:.3f} s to come down")
+
+
+Play: TypeAlias = Callable[[Any], Awaitable[None]]
+"""What happens in a story, on the stage that its setting makes."""
+Setting: TypeAlias = Callable[[Trial, Play], Awaitable[None]]
+"""Makes a stage, has the story played on it, and takes everything down again."""
+
+
+async def on_fakes(trial: Trial, play: Play) -> None:
+    """The setting of a `Stage`: all of it is struck, the story as well."""
+    with trial.target():
+        async with open_system() as system:
+            trial.trace = Trace.of(system)
+            media, calls = FakeMedia(trial.ledger), Calls()
+            await system.start(ChildSpec("media", media.run))
+            await system.start(calls.spec())
+            await play(Stage(system, trial.ledger, media, calls, trial.trace))
+
+
 @attrs.frozen
 class Story:
-    """One lifecycle: how it is played, and what an undisturbed trace must show."""
+    """One lifecycle: how it is played, what an undisturbed trace must show, and where it is set."""
 
     name: str
-    play: Callable[[Stage], Awaitable[None]]
+    play: Play
     check: Callable[[Trace], None] = lambda _trace: None
+    setting: Setting = on_fakes
 
 
 @attrs.frozen
@@ -100,24 +167,18 @@ class Report:
         return "\n  ".join((head, *(self.leftovers or ("nothing left",))))
 
 
-@attrs.define
-class _Run:
-    trace: Trace | None = None
-    steps: int = 0
-    struck: bool = False
-    problems: list[str] = attrs.field(factory=list)
-
-
 def run_story(story: Story, *, seed: int | None = None) -> Trace:
     """Play a story once on a virtual clock, check its trace and that nothing is left.
 
     `seed` fixes Trio's scheduling order; None takes it as it comes. Raises AssertionError.
     """
-    run = _play(story, None, "cancel", seed)
-    assert run.trace is not None
-    assert not run.problems, f"{story.name}: {run.problems}\n" + "\n".join(run.trace.lines)
-    story.check(run.trace)
-    return run.trace
+    trial = Trial()
+    _try(story, trial, seed)
+    lines = trial.trace.lines if trial.trace is not None else []
+    assert not trial.problems, f"{story.name}: {trial.problems}\n" + "\n".join(lines)
+    assert trial.trace is not None, f"{story.name}: its setting has no trace"
+    story.check(trial.trace)
+    return trial.trace
 
 
 def cancel_everywhere(story: Story, mode: Mode = "cancel", *, limit: int = 5000) -> Report:
@@ -130,27 +191,27 @@ def cancel_everywhere(story: Story, mode: Mode = "cancel", *, limit: int = 5000)
     leftovers: list[str] = []
     for k in range(1, limit + 1):
         seed = random.randrange(2**32)
-        run = _play(story, k, mode, seed)
-        if not run.struck:
+        trial = Trial(k, mode)
+        _try(story, trial, seed)
+        if not trial.struck:
             return Report(story.name, mode, k - 1, tuple(leftovers))
-        leftovers += [f"checkpoint {k}, seed {seed}: {problem}" for problem in run.problems]
+        leftovers += [f"checkpoint {k}, seed {seed}: {problem}" for problem in trial.problems]
     raise AssertionError(f"{story.name} still had checkpoints after {limit} runs")
 
 
-def _play(story: Story, strike_at: int | None, mode: Mode, seed: int | None) -> _Run:
-    run = _Run()
+def _try(story: Story, trial: Trial, seed: int | None) -> None:
+    """One run, on a virtual clock of its own. What goes wrong is among the trial's problems."""
     if seed is not None:
         seed_schedule(seed)
     clock = trio.testing.MockClock(autojump_threshold=0)
     try:
-        trio.run(_on_stage, story, strike_at, mode, run, clock=clock)
+        trio.run(_perform, story, trial, clock=clock)
     except Exception as error:
         # A story that was struck by an error may find its own expectations broken, or its system gone.
-        broken = (AssertionError, ActorError) if run.struck and mode == "raise" else ()
-        run.problems += _strangers(leaves(error), broken)
-    if run.trace is not None:
-        run.problems += _strangers(run.trace.errors(), RestartLimitExceeded)
-    return run
+        broken = (AssertionError, ActorError) if trial.struck and trial.mode == "raise" else ()
+        trial.problems += _strangers(leaves(error), broken)
+    if trial.trace is not None:
+        trial.problems += _strangers(trial.trace.errors(), RestartLimitExceeded)
 
 
 def _strangers(errors: list[Exception], known: type[Exception] | tuple[type[Exception], ...]) -> list[str]:
@@ -162,52 +223,22 @@ def _strangers(errors: list[Exception], known: type[Exception] | tuple[type[Exce
     ]
 
 
-async def _on_stage(story: Story, strike_at: int | None, mode: Mode, run: _Run) -> None:
-    root = trio.lowlevel.current_task()
-    tasks_before = trio.lowlevel.current_statistics().tasks_living
-    struck_at = trio.current_time()
-
-    with trio.CancelScope() as scope:
-
-        def strike(task: trio.lowlevel.Task) -> None:
-            nonlocal struck_at
-            struck_at = trio.current_time()
-            if mode == "cancel":
-                scope.cancel(reason=f"checkpoint {strike_at}")
-            else:
-                throw_into(task, InjectedError(f"checkpoint {strike_at}"))
-
-        counter = StepCounter(root, strike_at, strike)
-        if mode == "raise":
-            counter.skip = closing_a_nursery
-        trio.lowlevel.add_instrument(counter)
-        ledger = Ledger()
-        try:
-            await _perform(story, ledger, run)
-        finally:
-            counter.armed = False
-            run.steps, run.struck = counter.steps, counter.struck
-            late = trio.current_time() - struck_at
-            run.problems += [f"left over: {thing}" for thing in ledger.leftovers()]
-            if open_lossy_channels():
-                run.problems.append(f"{open_lossy_channels()} channels left open")
-            living = trio.lowlevel.current_statistics().tasks_living
-            if living != tasks_before:
-                run.problems.append(f"{living - tasks_before} tasks left")
-            if run.trace is not None:
-                run.problems += run.trace.problems()
-            if run.struck and mode == "cancel" and late > CALL_BUDGET_S:
-                run.problems.append(f"took {late:.3f} s to come down")
-
-
-async def _perform(story: Story, ledger: Ledger, run: _Run) -> None:
-    async with open_system() as system:
-        run.trace = Trace.of(system)
-        media = FakeMedia(ledger)
-        calls = Calls()
-        await system.start(ChildSpec("media", media.run))
-        await system.start(calls.spec())
+async def _perform(story: Story, trial: Trial) -> None:
+    async def play(stage: Any) -> None:
         with trio.move_on_after(PATIENCE_S) as patience:
-            await story.play(Stage(system, ledger, media, calls, run.trace))
+            await story.play(stage)
         if patience.cancelled_caught:
-            run.problems.append(f"the story had not ended after {PATIENCE_S} s")
+            trial.problems.append(f"the story had not ended after {PATIENCE_S} s")
+
+    tasks_before = trio.lowlevel.current_statistics().tasks_living
+    try:
+        await story.setting(trial, play)
+    finally:
+        trial.problems += [f"left over: {thing}" for thing in trial.ledger.leftovers()]
+        if open_lossy_channels():
+            trial.problems.append(f"{open_lossy_channels()} channels left open")
+        living = trio.lowlevel.current_statistics().tasks_living
+        if living != tasks_before:
+            trial.problems.append(f"{living - tasks_before} tasks left")
+        if trial.trace is not None:
+            trial.problems += trial.trace.problems()

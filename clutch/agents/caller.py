@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from actors.call.conversation import Conversation
+from actors.call.ports import Conversation
 from clutch.media.audio import Sound, level_dbfs
 
 KEYS_AFTER_S = 0.5

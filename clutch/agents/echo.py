@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import trio
 
-from actors.call.conversation import Conversation
+from actors.call.ports import Conversation
 from actors.call.ports import FRAME_MS
 
 LEAD_MS = 40

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from actors.call.conversation import Conversation
+from actors.call.ports import Conversation
 from clutch.media.audio import Sound
 
 TAIL_S = 0.2

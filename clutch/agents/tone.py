@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from actors.call.conversation import Conversation
+from actors.call.ports import Conversation
 from clutch.media.audio import tone
 
 

@@ -16,11 +16,10 @@ import trio
 
 from actors import Cause, MediaStats, Party, Reason
 from clutch.agents.caller import Caller
-from clutch.cli.failure import first_node_error
 from clutch.media.errors import AudioError
 from clutch.media.wav import read_wav
 from clutch.node.config import LogConfig
-from clutch.node.errors import NodeError
+from clutch.node.errors import NodeError, first_error
 from clutch.node.log import set_up_logging
 from clutch.node.phone import CODECS_OFFERED, Dial, Phone, open_phone
 
@@ -49,7 +48,13 @@ REDRAW_S = 0.2
 @click.option("--codec", type=click.Choice(["pcmu", "pcma", "opus"]), help="Offer this codec only.")
 @click.option("--dtmf", default="", metavar="KEYS", help="Keys to press once answered, of 0-9*#A-D.")
 @click.option("--duration", type=click.FloatRange(min=0), help="Hang up so many seconds after the answer.")
-@click.option("--ring", default=30.0, show_default=True, help="Give up after so many seconds without answer.")
+@click.option(
+    "--ring",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Give up after so many seconds without answer.",
+)
 @click.option("--user", default="clutch", show_default=True, help="Our name, also for authentication.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the call, at its end.")
 def call(
@@ -78,7 +83,9 @@ def call(
     try:
         phone = trio.run(_converse, dial, caller, as_json)
     except* NodeError as group:
-        raise first_node_error(group) from None
+        raise first_error(group) from None
+    except* KeyboardInterrupt:
+        raise click.Abort from None  # before there was a call to hang up
     summary = summarise(phone)
     click.echo(json.dumps(summary) if as_json else _sentence(summary))
     sys.exit(exit_status(phone))
@@ -97,7 +104,8 @@ async def _converse(dial: Dial, caller: Caller, quiet: bool) -> Phone:
 async def _hang_up_on_signal(phone: Phone) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
-            phone.call.hangup(Cause(Reason.CANCELLED, Party.CALLER))
+            reason = Reason.NORMAL if phone.call.answered else Reason.CANCELLED
+            phone.call.hangup(Cause(reason, Party.CALLER))
 
 
 async def _show(phone: Phone, caller: Caller) -> None:
@@ -181,5 +189,5 @@ def _sound(play: Path | None) -> Any:
         return None
     try:
         return read_wav(play).at
-    except (AudioError, OSError) as error:
-        raise NodeError(f"--play {play}: {error}") from error
+    except AudioError as error:
+        raise NodeError(f"--play {error}") from error

@@ -14,12 +14,13 @@ import trio
 
 from actors import CALL_BUDGET_S
 from clutch import __version__
-from clutch.cli.failure import first_node_error
 from clutch.node.config import Config
 from clutch.node.configure import load_config
-from clutch.node.errors import NodeError
+from clutch.node.errors import NodeError, first_error
 from clutch.node.log import set_up_logging
 from clutch.node.node import Node, open_node
+from clutch.wire.sip.flow import DEFAULT_PORT
+from clutch.wire.sip.grammar import format_host_port
 
 WATCHDOG_S = CALL_BUDGET_S + 6.0
 """How long the tree may take to come down before the process is ended: a Trio task cannot be killed."""
@@ -44,7 +45,7 @@ def run(file: Path | None, data: Path | None, overrides: tuple[str, ...]) -> Non
     try:
         trio.run(_serve, config)
     except* NodeError as group:
-        raise first_node_error(group) from None
+        raise first_error(group) from None
 
 
 async def _serve(config: Config) -> None:
@@ -83,8 +84,8 @@ def _start_watchdog() -> None:
 def greeting(node: Node) -> str:
     """What a person who started a node wants to know: where it is, and what to type next."""
     addresses = node.endpoint.addresses
-    port = addresses[0].port
-    target = f"{addresses[0].host}" + ("" if port == 5060 else f":{port}")
+    host, port = addresses[0].host, addresses[0].port
+    target = format_host_port(host, None if port == DEFAULT_PORT else port)
     command = os.path.relpath(Path(sys.executable).with_name("clutch"))
     url = node.http_urls[0]
     status = "" if url.endswith("127.0.0.1:8080") else f" --url {url}"

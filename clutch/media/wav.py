@@ -75,6 +75,8 @@ class _Layout:
     def decode(self, data: bytes) -> Sound:
         block = self.channels * self.sample_bytes
         samples = self.expand(data[: len(data) // block * block])
+        if not len(samples):
+            raise AudioError("there are no samples in it")
         if self.channels > 1:
             mixed = samples.reshape(-1, self.channels).astype(np.int32).sum(axis=1) // self.channels
             samples = mixed.astype(np.int16)

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def first_error(error: BaseException) -> Exception:
+    """The first plain error of a (nested) group, or the error itself if it is none."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error
+
+
 class NodeError(Exception):
     """The node cannot run as asked. The message says what to change; no traceback is needed."""
 

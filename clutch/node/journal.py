@@ -8,6 +8,8 @@ import attrs
 import structlog
 
 from actors import Cause, Exited, ObserverFailed, Outcome, Restarting, StatusChanged, Stuck
+from clutch.node.errors import first_error
+from clutch.record.errors import RecordError
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,8 @@ class Journal:
                     q850=cause.q850,
                     text=cause.text,
                 )
+            case Exited(exit_) if exit_.error and isinstance(lost := first_error(exit_.error), RecordError):
+                log.error("recording.lost", path=exit_.path, error=str(lost))
             case Exited(exit_) if exit_.outcome is Outcome.CRASHED:
                 log.error("actor.crashed", path=exit_.path, generation=exit_.generation, exc_info=exit_.error)
             case Restarting(path, generation):

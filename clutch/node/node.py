@@ -41,7 +41,7 @@ from clutch.node.http import serve_http
 from clutch.node.journal import Journal
 from clutch.node.planes import make_plane
 from clutch.node.services import start_service
-from clutch.record.wav import WavSink, thread_writer
+from clutch.record.wav import WavSink, prove_writable, thread_writer
 
 log = structlog.get_logger(__name__)
 
@@ -153,39 +153,51 @@ class Node:
         log.warning("call.refused", why=why)
         session.reject(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
 
-    async def start(self) -> None:
-        """Bring every service up, in order. Raises `NodeError` if one cannot be."""
+    async def start(self, *, http: bool = True) -> None:
+        """Bring every service up, in order. Raises `NodeError` if one cannot be.
+
+        Without `http`, all else is as it was: only that server has sockets and a clock beyond `network`.
+        """
         await start_service(self.system, "media", self.plane.run)
         await start_service(self.system, "sip", self.endpoint.run)
-        serve = partial(serve_http, self.config.http, self.snapshot)
-        self.http_urls = await start_service(self.system, "http", serve)
+        if http:
+            serve = partial(serve_http, self.config.http, self.snapshot)
+            self.http_urls = await start_service(self.system, "http", serve)
         await self.system.start(self.calls.spec())
         self.endpoint.draining = False
 
 
 @asynccontextmanager
-async def open_node(config: Config, network: Network | None = None) -> AsyncIterator[Node]:
+async def open_node(
+    config: Config, network: Network | None = None, *, http: bool = True
+) -> AsyncIterator[Node]:
     """Run a node for the length of a block; leaving it hangs up every call and stops every service in order.
 
-    `network` is where its sockets are opened, the machine's own if None. Raises `NodeError` (`ConfigError` is
-    one), inside an ExceptionGroup, if it cannot come up.
+    `network` is where its sockets are opened, the machine's own if None; for `http` see `Node.start`. Raises
+    `NodeError` (`ConfigError` is one), inside an ExceptionGroup, if it cannot come up.
     """
     network = network or TrioNetwork()
     dialplan = make_dialplan(config.dialplan)
     ports = range(config.rtp.first_port, config.rtp.last_port + 1)
     plane = make_plane(config.media.plane, network, config.sip.host, ports)
-    _make_folder(config.recordings)
+    if config.recording.enabled:
+        _make_folder(config.recordings)
     async with open_system() as system:
         node = Node(config, system, plane, Calls(config.limits.max_calls), dialplan, network, new_sid)
         system.observe.subscribe(node.journal.note)
-        await node.start()
+        await node.start(http=http)
         log.info("node.up", sip=[str(bind) for bind in node.endpoint.addresses], http=node.http_urls)
         yield node
     log.info("node.down")
 
 
 def _make_folder(path: Path) -> None:
+    """Make the folder of the recordings, and see that files can be made in it."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        prove_writable(path)
     except OSError as error:
-        raise NodeError(f"cannot make {path}: {error.strerror}") from error
+        raise NodeError(
+            f"cannot record into {path}: {error.strerror}; choose another folder with --data or "
+            "--set recording.dir=FOLDER, or --set recording.enabled=false"
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -20,13 +21,14 @@ from clutch.net.sip.endpoint import SipEndpoint
 from clutch.net.sip.session import SipSession
 from clutch.net.sip.transports import Bind
 from clutch.node.errors import NodeError
+from clutch.node.journal import Journal
 from clutch.node.planes import make_plane
 from clutch.node.services import start_service
-from clutch.record.wav import WavSink, thread_writer
+from clutch.record.wav import WavSink, Writer, prove_writable, thread_writer
 from clutch.wire.sip.digest import DigestClient
 from clutch.wire.sip.errors import SipParseError
 from clutch.wire.sip.fields import NameAddr
-from clutch.wire.sip.uri import Uri
+from clutch.wire.sip.uri import Uri, escape_user
 
 PORTS = range(33_000, 65_000)
 """Where the phone looks for a media port; above those of a node on the same machine."""
@@ -79,6 +81,7 @@ async def open_phone(dial: Dial, caller: Caller, network: Network | None = None)
     endpoint = SipEndpoint(network, [Bind("UDP", host, 0), Bind("TCP", host, 0)], _refuse, _AGENT)
     calls = Calls()
     async with open_system("phone") as system:
+        system.observe.subscribe(Journal().note)
         await start_service(system, "media", plane.run)
         await start_service(system, "sip", endpoint.run)
         await system.start(calls.spec())
@@ -103,7 +106,7 @@ def _spec(
         stream = plane.open(sid)
     except MediaUnavailable as error:
         raise NodeError(str(error)) from error
-    own = NameAddr(None, Uri("sip", dial.user, host=host))
+    own = NameAddr(None, Uri("sip", escape_user(dial.user) or None, host=host))
     auth = None
     if dial.password is not None:
         auth = DigestClient(dial.user, dial.password, lambda: secrets.token_hex(8))
@@ -114,9 +117,8 @@ def _spec(
     leg = SipLeg.outbound(place, stream, terms)
     sink = None
     if dial.record is not None:
-        path, write = dial.record, thread_writer(1)
-        _make_room(path)
-        sink = lambda: WavSink(path, write, ("uplink",))  # noqa: E731 - a factory in an option
+        _check_room(dial.record)
+        sink = partial(_replace, dial.record, thread_writer(1))
     return leg, CallSpec(
         sid,
         leg,
@@ -136,22 +138,28 @@ async def _target(text: str, network: Network) -> tuple[Uri, str]:
         target = Uri.parse(text)
     except SipParseError as error:
         raise NodeError(f"{text}: {error.reason}; write it like sip:echo@127.0.0.1") from error
-    if target.scheme != "sip":
-        raise NodeError(f"{text}: only sip: can be called")
+    if target.scheme != "sip" or (target.param("transport") or "udp").lower() not in {"udp", "tcp"}:
+        raise NodeError(f"{text}: only sip: by UDP or TCP can be called")
     try:
         return target, network.source_for(await network.resolve(target.host))
     except NetworkError as error:
         raise NodeError(f"{text}: {error}") from error
 
 
-def _make_room(path: Path) -> None:
-    """A recording is never written over by the sink, but a person who names a file means it."""
+def _check_room(path: Path) -> None:
+    """See that a recording can be made, or can replace an older one; a device or a folder it must not replace."""
+    if path.exists() and not path.is_file():
+        raise NodeError(f"cannot record to {path}: it is not a file")
     try:
-        path.unlink(missing_ok=True)
+        prove_writable(path.parent)
     except OSError as error:
         raise NodeError(f"cannot record to {path}: {error.strerror}") from error
-    if not path.parent.is_dir():
-        raise NodeError(f"cannot record to {path}: {path.parent} is no folder")
+
+
+def _replace(path: Path, write: Writer) -> WavSink:
+    """The sink of a call that was answered. It writes over nothing, but a person who names a file means it."""
+    path.unlink(missing_ok=True)
+    return WavSink(path, write, ("uplink",))
 
 
 def _refuse(session: SipSession) -> None:

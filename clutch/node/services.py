@@ -8,8 +8,8 @@ from typing import Any
 import trio
 
 from actors import ChildSpec, Context, Restart, System
-from clutch.net.errors import NetworkError
-from clutch.node.errors import NodeError
+from clutch.net.errors import AddressUnavailable, NetworkError, PortInUse
+from clutch.node.errors import NodeError, first_error
 
 
 async def start_service(system: System, name: str, serve: Callable[..., Awaitable[object]]) -> Any:
@@ -30,17 +30,18 @@ async def start_service(system: System, name: str, serve: Callable[..., Awaitabl
         except* (NetworkError, NodeError) as group:
             if reports:
                 raise
-            refusals.append(_first(group))
+            refusals.append(first_error(group))
 
     await system.start(ChildSpec(name, run, Restart.TRANSIENT, cleanup_s=2.0))
     if refusals:
-        raise NodeError(f"{name}: {refusals[0]}") from refusals[0]
+        raise NodeError(f"{name}: {refusals[0]}{_advice(name, refusals[0])}") from refusals[0]
     return reports[0]
 
 
-def _first(error: BaseException) -> Exception:
-    """The first plain error of a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Exception)
-    return error
+def _advice(name: str, refusal: Exception) -> str:
+    """Which keys to set when a service cannot have its address; its table in the configuration has its name."""
+    if isinstance(refusal, PortInUse):
+        return f"; choose another with --set {name}.port=PORT"
+    if isinstance(refusal, AddressUnavailable):
+        return f"; look at {name}.host and {name}.port"
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from io import FileIO
@@ -37,6 +38,12 @@ def thread_writer(threads: int = 8) -> Writer:
         await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
 
     return run
+
+
+def prove_writable(folder: Path) -> None:
+    """Make a file in the folder and remove it. Raises OSError: better before a call than in it."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 @attrs.define(eq=False)

@@ -17,8 +17,8 @@
  * Room in the command ring is kept for one CLOSE of every leg there can be, so leg_close cannot fail; every
  * other command may be refused with -EAGAIN, and then nothing has happened.
  *
- * Pacing: a timer every 5 ms, and four phases; each leg belongs to one and is ticked every fourth time. Legs go
- * to the emptiest phase, so packets leave evenly instead of in one burst per 20 ms. Expirations that were
+ * Pacing: a timer every 5 ms, and four phases; each leg belongs to one and is ticked every fourth time. Legs
+ * go to the emptiest phase, so packets leave evenly instead of in one burst per 20 ms. Expirations that were
  * missed are caught up one by one, at most PLANE_CATCH_UP of them: after a longer stop the stream resumes
  * where it was, rather than flooding the network.
  *

@@ -61,7 +61,8 @@ void playout_reset(struct playout *playout)
     playout->empty_run = 0;
 }
 
-void playout_insert(struct playout *playout, uint16_t seq, const uint8_t *payload, size_t len, int64_t now_us)
+void playout_insert(struct playout *playout, uint16_t seq, const uint8_t *payload, size_t len,
+                    int64_t now_us)
 {
     if (jitter_is_jump(&playout->jitter, seq))
         playout_reset(playout);

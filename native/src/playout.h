@@ -38,7 +38,8 @@ void playout_attach(struct playout *playout, counter *counters);
 void playout_reset(struct playout *playout);
 
 /* A packet's payload came: 1 <= len <= MEDIA_PAYLOAD_MAX. */
-void playout_insert(struct playout *playout, uint16_t seq, const uint8_t *payload, size_t len, int64_t now_us);
+void playout_insert(struct playout *playout, uint16_t seq, const uint8_t *payload, size_t len,
+                    int64_t now_us);
 
 /* Play the next frame into room for playout->frame samples. True if any of it was made up. */
 bool playout_tick(struct playout *playout, int64_t now_us, int16_t *frame);

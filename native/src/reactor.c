@@ -150,7 +150,7 @@ static void receive_leg(struct plane *plane, struct leg *leg, int64_t now)
     }
 }
 
-/* Room in the frame ring for a tapped leg's next frame, its line first; NULL if nobody wants it or it is full. */
+/* Room for a tapped leg's next frame, its line first; NULL if nobody wants it or the ring is full. */
 static struct frame_line *reserve_frame(struct plane *plane, const struct leg *leg)
 {
     const struct playout *playout = leg->stream->playout;

@@ -1,7 +1,7 @@
 /* One media stream without I/O: packets in with `now`, a tick every 20 ms, packets out.
  *
- * Owner: one thread calls connect, receive, tick, press and next_event (in the plane that is the reactor).
- * Any other one thread may at the same time call send, clear, and everybody queued and stats.
+ * One thread owns it and calls connect, receive, tick, press and next_event; in a plane that is the reactor.
+ * At the same time one other thread may call send and clear, and any thread queued and stats.
  *
  * Receiving: RTCP on the same port is ignored; the source is learnt once and then strict (symmetric RTP,
  * RFC 4961); audio goes to the playout, telephone events to the DTMF receiver. Sending: one packet per
@@ -53,8 +53,8 @@ struct stream {
     struct media_event events[STREAM_EVENTS];
 };
 
-/* Make the playout that these parameters need: 0, -EINVAL for a payload type, timeout, codec or rate that does
- * not exist, or the errors of codec_open. */
+/* Make the playout that these parameters need: 0, -EINVAL for a payload type, timeout, codec or rate that
+ * does not exist, or the errors of codec_open. */
 int stream_prepare(const struct media_params *params, struct playout **playout);
 
 /* Adopt parameters. `playout` was made for their codec and rate; if the stream already has that codec and

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from actors.call import CALL_MOVES, call
+from actors.call import CALL_MOVES, tree
 from clutch.node.config import AGENTS, Config
 from tests.architecture.floors import ROOMS
 from tests.architecture.tree import ROOT
@@ -26,9 +26,9 @@ def test_the_diagram_of_states_is_the_table_of_states() -> None:
 
 @pytest.mark.parametrize("name", ["agent", "bridge", "recorder", "leg"])
 def test_the_budgets_are_those_of_the_call(name: str) -> None:
-    grace_s, cleanup_s = getattr(call, f"{name.upper()}_BUDGET_S")
+    grace_s, cleanup_s = getattr(tree, f"{name.upper()}_BUDGET_S")
     assert f"| {name} | {grace_s} s | {cleanup_s} s |" in ARCHITECTURE
-    assert f"That is {call.CALL_BUDGET_S:.1f} s in all." in ARCHITECTURE
+    assert f"That is {tree.CALL_BUDGET_S:.1f} s in all." in ARCHITECTURE
 
 
 def test_every_room_that_is_built_is_described() -> None:

@@ -37,7 +37,8 @@ static void live(struct stream *stream)
     for (uint16_t i = 0; i < 500; i++) {
         uint8_t data[RTP_HEADER + 160] = {0};
         struct rtp_packet rtp = {.payload_type = i % 50 == 3 ? 101 : 0,
-                                 .seq = (uint16_t)(i + i % 7 / 6 + i / 200 * 1000), .timestamp = i, .ssrc = 9};
+                                 .seq = (uint16_t)(i + i % 7 / 6 + i / 200 * 1000),
+                                 .timestamp = i, .ssrc = 9};
         rtp_write_header(data, &rtp);
         stream_receive(stream, data, sizeof data, &PEER, i * MEDIA_TICK_US);
         stream_send(stream, downlink, 160);
