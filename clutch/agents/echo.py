@@ -5,8 +5,7 @@ from __future__ import annotations
 import attrs
 import trio
 
-from actors.call.ports import Conversation
-from actors.call.ports import FRAME_MS
+from actors.call.ports import FRAME_MS, Conversation
 
 LEAD_MS = 40
 """Silence ahead of the first frame, and again after the queue ran dry: it absorbs a late turn of ours."""
