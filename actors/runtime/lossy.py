@@ -67,7 +67,7 @@ class LossySender(Generic[T]):
             state.lost += 1
             state.lost_total += 1
         state.queue.append(item)
-        if len(state.queue) >= state.wanted:
+        if len(state.queue) >= state.wanted and state.reader:  # waking nobody is most of the cost
             state.reader.unpark_all()
         return True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import attrs
@@ -51,6 +51,12 @@ class NativePlane:
     def ports_in_use(self) -> int:
         """See `MediaPlane.ports_in_use`. A closed stream has its port until the reactor let go: some ms."""
         return self._plane.open_streams if self._plane else 0
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """See `MediaPlane.dropped`."""
+        frames, events, packets = self._plane.lost() if self._plane else (0, 0, 0)
+        return {"frames": frames, "events": events, "packets": packets}
 
     def open(self, sid: str) -> NativeRtpStream:
         """See `MediaPort.open`. Raises RuntimeError while the plane does not run."""

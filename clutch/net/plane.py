@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import trio
@@ -35,6 +36,11 @@ class MediaPlane(MediaPort[RtpStream], Protocol):
     @property
     def ports_in_use(self) -> int:
         """Local ports that streams have."""
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """What this side was too slow for since the plane runs: tapped ``frames``, ``events``, and ``packets``
+        that the kernel did not take."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve streams until cancelled; `open` works from the start report on. Closes what is left open."""

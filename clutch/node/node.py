@@ -91,6 +91,7 @@ class Node:
             "tasks": trio.lowlevel.current_statistics().tasks_living,
             "fds": len(os.listdir("/proc/self/fd")),
             "rtp_ports": self.plane.ports_in_use,
+            "media_dropped": self.plane.dropped,
             "uptime_s": round(time.monotonic() - self._started_at, 1),
             "draining": self.endpoint.draining,
             "features": self.features,

@@ -100,16 +100,25 @@ def branches(children: st.SearchStrategy[Leaf | Branch]) -> st.SearchStrategy[Le
 TREES: st.SearchStrategy[Leaf | Branch] = st.recursive(LEAVES, branches, max_leaves=8)
 
 
+@attrs.frozen
+class Ran:
+    """A leaf began to run."""
+
+    path: str
+
+
 @attrs.define
 class Witness:
     """Sees every step of a tree, and objects to what must not be."""
 
     running: dict[str, bool] = attrs.field(factory=dict)
     """Path of every leaf that runs, and whether it is ready."""
-    events: list[Started | Exit] = attrs.field(factory=list)
+    events: list[Ran | Started | Exit] = attrs.field(factory=list)
+    uninvited: list[str] = attrs.field(factory=list)
+    """Paths of leaves that were cancelled by somebody else than their supervisor."""
 
     def observe(self, event: object) -> None:
-        """Keep starts and exits. Nobody outlives the supervisor."""
+        """An observer: keeps starts and exits."""
         if isinstance(event, Started):
             self.events.append(event)
         if isinstance(event, Exited):
@@ -121,28 +130,38 @@ class Witness:
         supervisor, _, number = path.rpartition("/")
         assert all(self.running.get(f"{supervisor}/{n}", True) for n in range(int(number)))
         self.running[path] = False
+        self.events.append(Ran(path))
 
-    def check(self, reason: str) -> None:
-        """Everything that ran has ended once, inside its supervisor's life, and in order when stopped."""
+    def check(self) -> None:
+        """Everything that ran has ended, once, within its supervisor's life; and in order, if it was asked."""
         assert not self.running
+        assert not self.uninvited
         up: set[tuple[str, int]] = set()
+        asked: dict[str, int] = {}
         for event in self.events:
-            if isinstance(event, Started):
+            if isinstance(event, Ran):
+                asked = {path: number for path, number in asked.items() if not _within(event.path, path)}
+            elif isinstance(event, Started):
                 assert not any(path == event.path for path, _ in up)
                 up.add((event.path, event.generation))
             else:
                 up.discard((event.path, event.generation))
-                assert not any(path == event.path or path.startswith(f"{event.path}/") for path, _ in up)
+                assert not any(_within(path, event.path) for path, _ in up)
+                if event.reason is not None:
+                    supervisor, _, name = event.path.rpartition("/")
+                    # Between two starts, a supervisor stops its children from the last to the first.
+                    assert not supervisor or int(name) <= asked.get(supervisor, math.inf)
+                    asked[supervisor] = int(name) if supervisor else 0
         assert not up
-        stopped = [e.path.rpartition("/") for e in self.events if isinstance(e, Exit) and e.reason == reason]
-        for supervisor in {supervisor for supervisor, _, _ in stopped}:
-            numbers = [name for parent, _, name in stopped if parent == supervisor]
-            assert numbers == sorted(numbers, reverse=True)
 
     def raised(self, reason: str) -> set[Exception]:
         """What leaves raised when they were stopped for that reason."""
         exits = [event for event in self.events if isinstance(event, Exit) and event.reason == reason]
         return {e.error for e in exits if isinstance(e.error, Boom)}
+
+
+def _within(path: str, supervisor: str) -> bool:
+    return path == supervisor or path.startswith(f"{supervisor}/")
 
 
 def spec_of(node: Leaf | Branch, name: str, witness: Witness) -> ChildSpec[Any]:
@@ -165,6 +184,8 @@ def spec_of(node: Leaf | Branch, name: str, witness: Witness) -> ChildSpec[Any]:
             if crashes:
                 raise Boom
         except trio.Cancelled:
+            if ctx.reason is None:
+                witness.uninvited.append(ctx.path)
             with last_words(10.0):
                 await trio.sleep(node.dying / 4)
             if node.crashes_when_stopped:
@@ -216,7 +237,7 @@ async def _live(tree: Leaf | Branch, stop_at: float, how: Literal["stop", "cance
     assert trio.current_time() - stop_at <= tree.budget_s
     assert trio.lowlevel.current_statistics().tasks_living == tasks
     assert not system.registry
-    witness.check("system closed")
+    witness.check()
     assert witness.raised("system closed") <= errors
     assert all(isinstance(error, (Boom, RestartLimitExceeded)) for error in errors)
 
