@@ -5,10 +5,14 @@ Public API, for users' own tests of call lifecycles as much as for ours.
 
 from actors.testing.everywhere import (
     InjectedError,
+    Play,
     Report,
+    Setting,
     Stage,
     Story,
+    Trial,
     cancel_everywhere,
+    on_fakes,
     run_story,
 )
 from actors.testing.fakes import (
@@ -37,12 +41,16 @@ __all__ = [
     "Fault",
     "InjectedError",
     "Ledger",
+    "Play",
     "Report",
+    "Setting",
     "Stage",
     "Story",
     "Trace",
+    "Trial",
     "cancel_everywhere",
     "fake_agent",
     "leaves",
+    "on_fakes",
     "run_story",
 ]

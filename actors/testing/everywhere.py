@@ -93,6 +93,8 @@ class Trial:
     problems: list[str] = attrs.field(factory=list)
     struck: bool = False
     """True once the blow has fallen."""
+    error: Exception | None = None
+    """What came out of the run, injected or not."""
 
     @contextmanager
     def target(self) -> Iterator[None]:
@@ -175,7 +177,8 @@ def run_story(story: Story, *, seed: int | None = None) -> Trace:
     trial = Trial()
     _try(story, trial, seed)
     lines = trial.trace.lines if trial.trace is not None else []
-    assert not trial.problems, f"{story.name}: {trial.problems}\n" + "\n".join(lines)
+    if trial.problems:
+        raise AssertionError(f"{story.name}: {trial.problems}\n" + "\n".join(lines)) from trial.error
     assert trial.trace is not None, f"{story.name}: its setting has no trace"
     story.check(trial.trace)
     return trial.trace
@@ -207,6 +210,7 @@ def _try(story: Story, trial: Trial, seed: int | None) -> None:
     try:
         trio.run(_perform, story, trial, clock=clock)
     except Exception as error:
+        trial.error = error
         # A story that was struck by an error may find its own expectations broken, or its system gone.
         broken = (AssertionError, ActorError) if trial.struck and trial.mode == "raise" else ()
         trial.problems += _strangers(leaves(error), broken)

@@ -7,9 +7,9 @@ import trio
 
 from actors.call.ports import FRAME_MS, Conversation
 
-LEAD_MS = 40
-"""Silence ahead of the first frame, and again after the queue ran dry: it absorbs a late turn of ours."""
-LIMIT_MS = 200
+LEAD_FRAMES = 3
+"""What is queued when the echo begins, and again after the queue ran dry: it absorbs late turns of ours."""
+LIMIT_FRAMES = 6
 """The longest that the caller waits for an echo. What would make it longer is not said."""
 
 
@@ -18,16 +18,21 @@ class Echo:
     """An AgentPort that echoes until the call ends."""
 
     async def run(self, conversation: Conversation) -> None:
-        """Say every frame of the uplink, in order; after a stall, only the newest of them."""
+        """Say every frame of the uplink, in order; after a stall, only the newest of them.
+
+        A stall has put a gap on the wire already. Saying all that came meanwhile would keep the echo late by
+        as much for the rest of the call.
+        """
         while True:
             try:
                 batch = await conversation.uplink.receive()
             except trio.EndOfChannel:
                 return
-            queued_ms = conversation.queued_ms
-            if queued_ms == 0:
-                await conversation.say(bytes(conversation.rate_hz * LEAD_MS // 1000 * 2))
-                queued_ms = LEAD_MS
-            room = (LIMIT_MS - queued_ms) // FRAME_MS
+            frames = [frame.uplink for frame in batch.items]
+            queued = conversation.queued_ms // FRAME_MS
+            if queued == 0:
+                silence = [bytes(len(frames[0]))] * LEAD_FRAMES
+                frames = [*silence, *frames][-LEAD_FRAMES:]
+            room = LIMIT_FRAMES - queued
             if room > 0:
-                await conversation.say(b"".join(frame.uplink for frame in batch.items[-room:]))
+                await conversation.say(b"".join(frames[-room:]))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import trio
 
-from actors.call import AgentPort, Call, CallSpec, CallStatus, Party, Reason
+from actors.call import AgentPort, Call, CallSpec, CallStatus, Conversation, Party, Reason
 from actors.testing import FakeLeg, FakeStream, Stage, Story, run_story
-from clutch.agents.echo import LEAD_MS, LIMIT_MS, Echo
+from clutch.agents.echo import LEAD_FRAMES, LIMIT_FRAMES, Echo
 from clutch.agents.play import TAIL_S, Play
 from clutch.agents.tone import Tone
 from clutch.media.audio import Sound, chime, tone
@@ -38,7 +38,7 @@ def test_echo_says_all_it_hears_in_order() -> None:
         await trio.sleep(2)
         heard = bytes(stream.heard)
         assert heard.strip(b"\0") == SPEECH.strip(b"\0")
-        assert heard.index(SPEECH) <= (LEAD_MS + 60) * 16
+        assert heard.index(SPEECH) <= (LEAD_FRAMES + 3) * 320
 
     play(Echo(), script)
 
@@ -54,7 +54,7 @@ def test_echo_after_a_stall_catches_up_and_says_the_newest() -> None:
         await trio.sleep(2)
         end = SPEECH[-3200:]
         late = bytes(stream.heard).index(end) - (spoken_at + len(SPEECH) - len(end))
-        assert late <= (LIMIT_MS + 20) * 16
+        assert late <= (LIMIT_FRAMES + 1) * 320
 
     play(Echo(), script)
 
@@ -99,3 +99,25 @@ def test_play_makes_its_sound_once_for_each_rate() -> None:
     for rate_hz in (8000, 8000, 48_000):
         play(agent, script, rate_hz)
     assert asked == [8000, 48_000]
+
+
+def test_echo_is_no_later_after_a_stall_of_its_own() -> None:
+    """Four frames come at once because we were late: the echo stays as near as it was."""
+
+    class Stalls(Echo):
+        async def run(self, conversation: Conversation) -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(super().run, conversation)
+                await trio.sleep(0.5)
+                nursery.cancel_scope.cancel()
+            await trio.sleep(0.08)
+            await super().run(conversation)
+
+    async def script(call: Call, stream: FakeStream) -> None:
+        await trio.sleep(0.7)
+        spoken_at = len(stream.heard)
+        stream.uplink += SPEECH
+        await trio.sleep(2)
+        assert bytes(stream.heard).index(SPEECH) - spoken_at <= (LEAD_FRAMES + 1) * 320
+
+    play(Stalls(), script)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from tests.interop.node import CLUTCH, RunningNode
 
 PATIENCE_S = 60.0
@@ -100,12 +102,28 @@ def clean(node: RunningNode) -> bool:
     return not any(word in node.log() for word in ("Traceback", '"level": "error"', "crashed"))
 
 
-def footprint(node: RunningNode) -> tuple[int, int]:
-    """Tasks and file descriptors of a node, once it has no call, media port or connection any more."""
+@attrs.frozen
+class Footprint:
+    """What a node without calls holds on to."""
+
+    tasks: int
+    fds: int
+
+
+def footprint(node: RunningNode) -> Footprint:
+    """Tasks and descriptors of a node, once it has no call, media port or connection of SIP any more."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         status = node.status()
         if not (status["calls"] or status["rtp_ports"] or status["sip"]["connections"]):
-            return status["tasks"], status["fds"]
+            return Footprint(status["tasks"], status["fds"])
         assert time.monotonic() < deadline, status
         time.sleep(0.05)
+
+
+def wait_for_footprint(node: RunningNode, before: Footprint) -> None:
+    """Wait until a node holds no more than `before`. It may be less: that request may have met another's end."""
+    until(
+        lambda: (now := footprint(node)).tasks <= before.tasks and now.fds <= before.fds,
+        f"no more than {before} is left",
+    )

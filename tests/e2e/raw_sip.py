@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import socket
 from collections.abc import Callable
 from types import TracebackType
@@ -63,6 +64,8 @@ def invite(user: str = "echo", body: str | bytes = OFFER, **fields: str | None) 
 def follow(response: Response, method: str, body: str = "", *, step: int = 0) -> bytes:
     """The ACK to a response, or with a `step` a later request of its dialog: fields are copied as they stand."""
     copied = {name: response.headers.get(name) or "" for name in ("Via", "From", "To", "Call-ID")}
+    digits = re.match(r"\d{1,9}", response.headers.get("CSeq") or "")
+    number = int(digits[0]) if digits else 0
     if step:
         copied["Via"] = copied["Via"].replace("z9hG4bK", f"z9hG4bK{next(_numbers)}-")
     contact = response.headers.get("Contact") or "<sip:gone@127.0.0.1>"
@@ -74,7 +77,7 @@ def follow(response: Response, method: str, body: str = "", *, step: int = 0) ->
         From=copied["From"],
         To=copied["To"],
         Call_ID=copied["Call-ID"],
-        CSeq=f"{int((response.headers.get('CSeq') or '0').split()[0]) + step} {method}",
+        CSeq=f"{number + step} {method}",
     )
 
 
@@ -112,9 +115,15 @@ class Peer:
     def ask(self, data: bytes) -> Response:
         """Send a request and return its final response; one that refuses an INVITE is acknowledged."""
         self.send(data)
+        found = re.search(rb"Call-ID: (\S*)", data)
+        call_id = found[1].decode() if found else None
         while True:
             message = self.receive()
-            if isinstance(message, Response) and message.status >= 200:
+            if (
+                isinstance(message, Response)
+                and message.status >= 200
+                and message.headers.get("Call-ID") == call_id
+            ):
                 if message.status >= 300 and is_to_invite(message):
                     self.send(follow(message, "ACK"))
                 return message

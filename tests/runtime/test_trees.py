@@ -114,8 +114,7 @@ class Witness:
     running: dict[str, bool] = attrs.field(factory=dict)
     """Path of every leaf that runs, and whether it is ready."""
     events: list[Ran | Started | Exit] = attrs.field(factory=list)
-    uninvited: list[str] = attrs.field(factory=list)
-    """Paths of leaves that were cancelled by somebody else than their supervisor."""
+    objections: list[str] = attrs.field(factory=list)
 
     def observe(self, event: object) -> None:
         """An observer: keeps starts and exits."""
@@ -126,16 +125,18 @@ class Witness:
 
     def runs(self, path: str) -> None:
         """A leaf begins: every leaf before it under the same supervisor is ready or down."""
-        assert path not in self.running
+        if path in self.running:
+            self.objections.append(f"{path} runs twice")
         supervisor, _, number = path.rpartition("/")
-        assert all(self.running.get(f"{supervisor}/{n}", True) for n in range(int(number)))
+        if not all(self.running.get(f"{supervisor}/{n}", True) for n in range(int(number))):
+            self.objections.append(f"{path} runs before an earlier one is ready")
         self.running[path] = False
         self.events.append(Ran(path))
 
     def check(self) -> None:
-        """Everything that ran has ended, once, within its supervisor's life; and in order, if it was asked."""
+        """Everything that ran has ended once, in its supervisor's life, and if it was asked, in order."""
         assert not self.running
-        assert not self.uninvited
+        assert not self.objections
         up: set[tuple[str, int]] = set()
         asked: dict[str, int] = {}
         for event in self.events:
@@ -147,11 +148,11 @@ class Witness:
             else:
                 up.discard((event.path, event.generation))
                 assert not any(_within(path, event.path) for path, _ in up)
-                if event.reason is not None:
-                    supervisor, _, name = event.path.rpartition("/")
+                supervisor, _, name = event.path.rpartition("/")
+                if supervisor and event.reason is not None:
                     # Between two starts, a supervisor stops its children from the last to the first.
-                    assert not supervisor or int(name) <= asked.get(supervisor, math.inf)
-                    asked[supervisor] = int(name) if supervisor else 0
+                    assert int(name) <= asked.get(supervisor, math.inf)
+                    asked[supervisor] = int(name)
         assert not up
 
     def raised(self, reason: str) -> set[Exception]:
@@ -185,7 +186,7 @@ def spec_of(node: Leaf | Branch, name: str, witness: Witness) -> ChildSpec[Any]:
                 raise Boom
         except trio.Cancelled:
             if ctx.reason is None:
-                witness.uninvited.append(ctx.path)
+                witness.objections.append(f"{ctx.path} was cancelled, but not by its supervisor")
             with last_words(10.0):
                 await trio.sleep(node.dying / 4)
             if node.crashes_when_stopped:

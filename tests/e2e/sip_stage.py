@@ -1,0 +1,289 @@
+"""A node and a phone on a network in memory: whole calls over real SIP and RTP, on a virtual clock."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from actors.call import AgentPort, Call, Calls, CallSpec, Cause, Party, Reason
+from actors.runtime import System, open_lossy_channels, open_system
+from actors.testing import Play, Setting, Story, Trace, Trial, run_story
+from clutch.legs.sip import SipLeg, Terms
+from clutch.net.link import Address
+from clutch.net.memory import MemoryNetwork
+from clutch.net.plane import MediaPlane
+from clutch.net.sip import Bind, SipEndpoint, SipSession
+from clutch.net.twin_plane import TwinPlane
+from clutch.node.config import Config, MediaConfig, RecordingConfig, RtpConfig, SipConfig
+from clutch.node.node import Node, open_node
+from clutch.node.services import start_service
+from clutch.wire.sip.fields import NameAddr
+from clutch.wire.sip.message import Message, Request, parse_message
+from clutch.wire.sip.uri import Uri
+
+NODE, PHONE, PEER = "192.0.2.1", "192.0.2.5", "192.0.2.9"
+"""Whose address is whose. At `PEER` is nobody, unless a test puts somebody there."""
+
+CONFIG = Config(
+    sip=SipConfig(host=NODE),
+    rtp=RtpConfig(10_000, 10_199, timeout_s=5.0),
+    media=MediaConfig("twin"),
+    recording=RecordingConfig(enabled=False),  # files are written by threads, which know no virtual clock
+)
+SIGNALLED = ["leg", "agent", "bridge"]
+"""The road down when the far side or a hang-up ended the call."""
+QUIET_PHONE = ["leg", "bridge"]
+"""The same for a phone without anybody who talks."""
+FROM_ABOVE = ["agent", "bridge", "leg"]
+"""The road down when the node went."""
+UNANSWERED = ["leg"]
+"""The road down of a call that had nothing but a leg."""
+TIMERS_S = 32.1
+"""What the longest timer of a transaction takes (64*T1), and a little for the way of a message."""
+
+
+@attrs.frozen
+class Sent:
+    """A SIP message that was sent, whether or not it arrived."""
+
+    at: float
+    """Trio time, in seconds."""
+    host: str
+    """Who sent it."""
+    message: Message
+
+    @property
+    def what(self) -> str:
+        """``INVITE``, or ``200 INVITE`` for a response."""
+        message = self.message
+        return message.method if isinstance(message, Request) else f"{message.status} {message.cseq.method}"
+
+
+@attrs.define(eq=False)
+class Wire:
+    """The network, the SIP that was sent on it, and what gets lost."""
+
+    network: MemoryNetwork = attrs.field(init=False)
+    sent: list[Sent] = attrs.field(factory=list)
+    heard: Counter[Address] = attrs.field(factory=Counter)
+    """RTP packets that arrived, by destination."""
+    loses: Callable[[Sent], bool] = lambda _sent: False
+    """Which SIP is lost."""
+    loses_rtp: Callable[[str], bool] = lambda _host: False
+    """Whether a host's next RTP packet is lost."""
+
+    def __attrs_post_init__(self) -> None:
+        self.network = MemoryNetwork(latency_s=0.01, lost=self._carry)
+
+    def said(self, host: str, skip: Sequence[str] = ("100 INVITE",)) -> list[str]:
+        """What a host sent, in order."""
+        return [sent.what for sent in self.sent if sent.host == host and sent.what not in skip]
+
+    def times(self, host: str, what: str) -> list[float]:
+        """When a host sent this, in seconds since it did first."""
+        times = [sent.at for sent in self.sent if (sent.host, sent.what) == (host, what)]
+        return [round(at - times[0], 3) for at in times]
+
+    def last(self, host: str, what: str) -> Sent:
+        """The last message of this kind."""
+        return [sent for sent in self.sent if (sent.host, sent.what) == (host, what)][-1]
+
+    async def quiet(self) -> None:
+        """Wait until no transaction can be left of any message."""
+        while self.sent and (rest := self.sent[-1].at + TIMERS_S - trio.current_time()) > 0:
+            await trio.sleep(rest)
+
+    def _carry(self, data: bytes, source: Address, to: Address) -> bool:
+        if 5060 not in (source[1], to[1]):
+            lost = self.loses_rtp(source[0])
+            self.heard[to] += not lost
+            return lost
+        sent = Sent(trio.current_time(), source[0], parse_message(data))
+        self.sent.append(sent)
+        return self.loses(sent)
+
+
+@attrs.define(eq=False)
+class Phone:
+    """The far end: a user agent with media of its own that places calls."""
+
+    system: System
+    endpoint: SipEndpoint
+    plane: TwinPlane
+    calls: Calls
+    trace: Trace
+    _numbers: itertools.count[int] = attrs.field(factory=itertools.count)
+
+    def dial(
+        self,
+        extension: str = "echo",
+        host: str = NODE,
+        *,
+        agent: Callable[[], AgentPort] | None = None,
+        terms: Terms | None = None,
+        **spec: Any,
+    ) -> Call:
+        """Place a call; the keywords are fields of `CallSpec`."""
+        sid = f"out{next(self._numbers)}"
+        stream = self.plane.open(sid)
+        target, own = Uri.parse(f"sip:{extension}@{host}"), NameAddr(None, Uri.parse(f"sip:me@{PHONE}"))
+
+        def place(offer: bytes) -> SipSession:
+            return self.endpoint.invite(target, from_uri=own, body=offer)
+
+        leg = SipLeg.outbound(place, stream, terms or Terms(("pcmu",)))
+        return self.calls.start(CallSpec(sid, leg, stream, inbound=False, agent=agent, **spec))
+
+
+@attrs.define(eq=False)
+class SipStage:
+    """What a story plays on."""
+
+    wire: Wire
+    phone: Phone
+    node: Node = attrs.field(init=False)
+    trace: Trace = attrs.field(init=False)
+    """The node's; `phone.trace` is the other side's."""
+    _leave: trio.Event = attrs.field(factory=trio.Event)
+    _gone: trio.Event = attrs.field(factory=trio.Event)
+
+    @property
+    def call(self) -> Call:
+        """The node's only call."""
+        (call,) = self.node.calls.all()
+        return call
+
+    async def idle(self) -> None:
+        """Wait until neither side has a call."""
+        await self.phone.calls.idle()
+        await self.node.calls.idle()
+
+    async def close_node(self) -> None:
+        """Stop the node, as the end of `open_node` does, and wait until it is gone."""
+        self._leave.set()
+        await self._gone.wait()
+
+    async def run_node(
+        self, config: Config, trial: Trial, *, task_status: trio.TaskStatus[bool] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """The node's task: what a trial strikes. Reports as started whether the node came up."""
+        try:
+            with trial.target():
+                async with open_node(config, self.wire.network.host(NODE), http=False) as self.node:
+                    self.trace = trial.trace = Trace.of(self.node.system)
+                    task_status.started(True)
+                    await self._leave.wait()
+                return
+        finally:
+            self._gone.set()
+        task_status.started(False)
+
+    def held(self) -> list[str]:
+        """What the two sides hold of calls and transactions."""
+        return [
+            *_held("node", self.node.endpoint, self.node.plane),
+            *_held("phone", self.phone.endpoint, self.phone.plane),
+            *([f"{open_lossy_channels()} lossy channels"] if open_lossy_channels() else []),
+        ]
+
+
+def ended(
+    trace: Trace,
+    status: str,
+    reason: Reason,
+    by: Party,
+    road: Sequence[str] = SIGNALLED,
+    *,
+    sid: str | None = None,
+) -> Cause:
+    """Check how a side's call ended, and on which road; without a `sid` it must have been its only one."""
+    if sid is None:
+        (sid,) = trace.opened
+    got, cause = trace.final(sid)
+    assert (got, cause.reason, cause.by) == (status, reason, by), trace.lines
+    assert trace.road(sid) == [*road], trace.lines
+    return cause
+
+
+def on_network(**tables: Any) -> Setting:
+    """A setting with a node, of whose configuration `tables` replace some."""
+    config = attrs.evolve(CONFIG, **tables)
+
+    async def setting(trial: Trial, play: Play) -> None:
+        wire = Wire()
+        with structlog.testing.capture_logs() as logs:
+            async with open_phone(wire) as phone, trio.open_nursery() as nursery:
+                stage = SipStage(wire, phone)
+                if await nursery.start(stage.run_node, config, trial):
+                    await _perform(stage, trial, play)
+            trial.problems += [f"{wire.network.open_sockets} sockets left"] * bool(wire.network.open_sockets)
+        trial.problems += [f"logged {entry}" for entry in logs if entry["log_level"] == "error"]
+
+    return setting
+
+
+async def _perform(stage: SipStage, trial: Trial, play: Play) -> None:
+    await trio.testing.wait_all_tasks_blocked()
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    await play(stage)
+    await stage.phone.calls.idle()
+    await stage.wire.quiet()
+    trial.problems += stage.phone.trace.problems()
+    if not stage._gone.is_set():
+        trial.problems += [f"held: {thing}" for thing in stage.held()]
+        left = trio.lowlevel.current_statistics().tasks_living - tasks
+        trial.problems += [f"{left} tasks left while the node runs"] * bool(left)
+        await stage.close_node()
+
+
+@asynccontextmanager
+async def open_phone(wire: Wire) -> AsyncIterator[Phone]:
+    """A phone for the length of a block."""
+    host = wire.network.host(PHONE)
+    plane = TwinPlane(host, PHONE, range(20_000, 20_200))
+    endpoint = SipEndpoint(host, [Bind("UDP", PHONE, 5060)], lambda session: session.reject(486))
+    calls = Calls(strict=True)
+    async with open_system("phone") as system:
+        await start_service(system, "media", plane.run)
+        await start_service(system, "sip", endpoint.run)
+        await system.start(calls.spec())
+        trace = Trace("phone/calls/")
+        system.observe.subscribe(trace.note)
+        yield Phone(system, endpoint, plane, calls, trace)
+
+
+def whole_call(
+    times: int = 10, **tables: Any
+) -> Callable[[Callable[[SipStage], Awaitable[None]]], Callable[[], None]]:
+    """Make a test of a story: it is played on so many schedules. `tables` are for `on_network`."""
+
+    def decorate(play: Callable[[SipStage], Awaitable[None]]) -> Callable[[], None]:
+        story = Story(play.__name__, play, setting=on_network(**tables))
+
+        def test() -> None:
+            for _ in range(times):
+                run_story(story)
+
+        test.__name__, test.__doc__ = play.__name__, play.__doc__
+        return test
+
+    return decorate
+
+
+def _held(side: str, endpoint: SipEndpoint, plane: MediaPlane) -> list[str]:
+    layer = endpoint._core.layer
+    counts = {
+        "sessions": endpoint.sessions,
+        "transactions": endpoint.transactions,
+        "dialogs": len(layer._dialogs),
+        "timers": layer.next_timer() is not None,
+        "media ports": plane.ports_in_use,
+    }
+    return [f"{side}: {count} {what}" for what, count in counts.items() if count]
