@@ -214,7 +214,7 @@ class SipLeg:
             agreed.telephone_event,
             agreed.send,
             agreed.receive,
-            self._terms.timeout_ms,
+            self._terms.timeout_ms if agreed.send else 0,  # who holds us may be silent, whatever he said
         )
         try:
             self._stream.connect(params)

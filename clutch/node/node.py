@@ -188,7 +188,10 @@ async def open_node(
         system.observe.subscribe(node.journal.note)
         await node.start(http=http)
         log.info("node.up", sip=[str(bind) for bind in node.endpoint.addresses], http=node.http_urls)
-        yield node
+        try:
+            yield node
+        finally:
+            node.endpoint.draining = True  # the pool of calls is closed first
     log.info("node.down")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import attrs
@@ -52,6 +52,7 @@ class Script:
     """The node's, once it has answered."""
     cseq: int = 0
     _audio: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    _numbers: Iterator[int] = attrs.field(factory=itertools.count)
 
     async def invite(self, body: bytes, *, answer: bytes = b"") -> Response:
         """Call the node, or change the call; the final response has been acknowledged, with `answer`."""
@@ -98,8 +99,8 @@ class Script:
 
     async def _talk(self, datagrams: Datagrams, scope: trio.CancelScope) -> None:
         with scope:
-            for number in itertools.count():
-                packet = RtpPacket(0, number % 65_536, number * 160, 7, b"\xff" * 160)
+            for number in self._numbers:
+                packet = RtpPacket(0, number, number * 160, 7, b"\xff" * 160)
                 datagrams.send(packet.to_bytes(), self.remote)
                 await trio.sleep(0.02)
 

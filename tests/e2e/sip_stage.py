@@ -19,7 +19,7 @@ from clutch.legs.sip import SipLeg, Terms
 from clutch.net.link import Address
 from clutch.net.memory import MemoryNetwork
 from clutch.net.plane import MediaPlane
-from clutch.net.sip import Bind, SipEndpoint, SipSession
+from clutch.net.sip import Bind, Failure, SipEndpoint, SipSession
 from clutch.net.twin_plane import TwinPlane
 from clutch.node.config import Config, MediaConfig, RecordingConfig, RtpConfig, SipConfig
 from clutch.node.node import Node, open_node
@@ -155,6 +155,11 @@ class SipStage:
     _gone: trio.Event = attrs.field(factory=trio.Event)
 
     @property
+    def gone(self) -> bool:
+        """True once the node is down."""
+        return self._gone.is_set()
+
+    @property
     def call(self) -> Call:
         """The node's only call."""
         (call,) = self.node.calls.all()
@@ -174,23 +179,39 @@ class SipStage:
         self, config: Config, trial: Trial, *, task_status: trio.TaskStatus[bool] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """The node's task: what a trial strikes. Reports as started whether the node came up."""
+        up = False
         try:
             with trial.target():
                 async with open_node(config, self.wire.network.host(NODE), http=False) as self.node:
                     self.trace = trial.trace = Trace.of(self.node.system)
-                    task_status.started(True)
+                    up = True
+                    task_status.started(up)
                     await self._leave.wait()
-                return
         finally:
             self._gone.set()
-        task_status.started(False)
+        if not up:
+            task_status.started(up)
 
-    def held(self) -> list[str]:
-        """What the two sides hold of calls and transactions."""
+    def problems(self) -> list[str]:
+        """What is left of calls and transactions, on both sides; of a node that is gone, of calls."""
+        found = [f"phone: {thing}" for thing in _held(self.phone.endpoint, self.phone.plane)]
+        found += self.phone.trace.problems()
+        if not self.gone:
+            found += [f"node: {thing}" for thing in _held(self.node.endpoint, self.node.plane)]
+            found += [f"{open_lossy_channels()} lossy channels left"] * bool(open_lossy_channels())
+        elif self.node.endpoint.sessions or self.node.plane.ports_in_use:
+            found.append("the node has left sessions or media ports")
+        return found
+
+    def told(self) -> list[str]:
+        """Calls that the node had begun to answer and left without a last word."""
+        if not self.wire.said(NODE, skip=()):
+            return []
+        finals = [(event.sid, event.cause) for event in self.phone.trace.finals]
         return [
-            *_held("node", self.node.endpoint, self.node.plane),
-            *_held("phone", self.phone.endpoint, self.phone.plane),
-            *([f"{open_lossy_channels()} lossy channels"] if open_lossy_channels() else []),
+            f"{sid} was not told: {cause}"
+            for sid, cause in finals
+            if cause and (cause.by is Party.NODE or cause.text == Failure.TIMEOUT.value)
         ]
 
 
@@ -235,9 +256,10 @@ async def _perform(stage: SipStage, trial: Trial, play: Play) -> None:
     await play(stage)
     await stage.phone.calls.idle()
     await stage.wire.quiet()
-    trial.problems += stage.phone.trace.problems()
-    if not stage._gone.is_set():
-        trial.problems += [f"held: {thing}" for thing in stage.held()]
+    trial.problems += stage.problems()
+    if trial.struck:
+        trial.problems += stage.told()
+    if not stage.gone:
         left = trio.lowlevel.current_statistics().tasks_living - tasks
         trial.problems += [f"{left} tasks left while the node runs"] * bool(left)
         await stage.close_node()
@@ -277,7 +299,7 @@ def whole_call(
     return decorate
 
 
-def _held(side: str, endpoint: SipEndpoint, plane: MediaPlane) -> list[str]:
+def _held(endpoint: SipEndpoint, plane: MediaPlane) -> list[str]:
     layer = endpoint._core.layer
     counts = {
         "sessions": endpoint.sessions,
@@ -286,4 +308,4 @@ def _held(side: str, endpoint: SipEndpoint, plane: MediaPlane) -> list[str]:
         "timers": layer.next_timer() is not None,
         "media ports": plane.ports_in_use,
     }
-    return [f"{side}: {count} {what}" for what, count in counts.items() if count]
+    return [f"{count} {what} left" for what, count in counts.items() if count]

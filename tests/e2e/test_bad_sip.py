@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from clutch.wire.sip.message import Response, parse_message
-from tests.e2e.processes import calling, clean, clutch, footprint, summary, target, until
-from tests.e2e.raw_sip import OFFER, PATIENCE_S, Peer, crlf, draft, follow, invite
+from clutch.wire.sip.message import Response
+from tests.e2e.processes import clean, clutch, footprint, summary, target, wait_for_footprint
+from tests.e2e.raw_sip import OFFER, Peer, crlf, draft, invite
 from tests.interop.node import RunningNode
 from tests.wire.test_sip_torture_invalid import BIGCODE, REFUSED, SCALARLG
 
@@ -203,3 +202,9 @@ def test_thousands_of_them(peer: Peer, shared_node: RunningNode, make: Mutation,
     print(make.__name__, dict(sorted(seen.items())))
     assert not seen[500]
     assert shared_node.status()["sip"]["malformed"] > before + times // 10
+
+
+def test_after_all_that_a_call_is_a_call(shared_node: RunningNode) -> None:
+    done = clutch("call", target(shared_node, "echo"), "--duration", "0.5", "--json")
+    assert (done.returncode, summary(done)["status"]) == (0, "completed")
+    assert shared_node.settled()["ended"]["completed"]

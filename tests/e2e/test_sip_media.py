@@ -96,7 +96,8 @@ async def test_the_peer_moves_its_audio(stage: SipStage) -> None:
         assert await script.hears(4002) == 50
         assert script.heard(4000) < 60
         stats = stage.call.spec.stream.stats()
-        assert (stats.wrong_source, stats.packets_received) == (0, stats.played)
+        assert stats.wrong_source <= 2, "only what was on its way"
+        assert 100 < stats.played >= stats.packets_received - 3
         await script.bye()
         await stage.idle()
     ended(stage.trace, "completed", Reason.NORMAL, Party.CALLER)

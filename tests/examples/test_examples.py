@@ -47,4 +47,11 @@ def test_embed_is_twenty_lines() -> None:
 def test_every_example_has_a_test() -> None:
     tests = Path(__file__).read_text()
     for example in EXAMPLES.glob("*.py"):
-        assert f'run("{example.stem}")' in tests, f"docs/examples/{example.name} is run by no test"
+        assert f'("{example.stem}")' in tests, f"docs/examples/{example.name} is run by no test"
+
+
+def test_trial(capsys: pytest.CaptureFixture[str]) -> None:
+    load("trial").main()
+    report = capsys.readouterr().out.splitlines()[-2:]
+    assert report[0].startswith("an agent that does not let go: cancel at each of ")
+    assert report[1] == "  nothing left"

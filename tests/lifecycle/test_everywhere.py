@@ -101,13 +101,14 @@ def test_raise_mode_reaches_an_actor_that_swallows() -> None:
     assert stage_log
 
 
-def test_checkpoints_are_counted_and_repeatable() -> None:
+def test_report_says_how_many_checkpoints_were_tried() -> None:
     async def play(stage: Stage) -> None:
         await trio.sleep(0.99)
 
-    first, second = (cancel_everywhere(_story(play)) for _ in range(2))
-    assert first.checkpoints == second.checkpoints > 3
-    assert "nothing left" in str(first)
+    report = cancel_everywhere(_story(play))
+    assert report.checkpoints > 50
+    assert f"cancel at each of {report.checkpoints} checkpoints" in str(report)
+    assert "nothing left" in str(report)
 
 
 def test_same_seed_gives_the_same_trace() -> None:
