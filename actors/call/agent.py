@@ -20,12 +20,16 @@ AHEAD_MS = 100
 
 
 def agent_actor(call: Call, make: Callable[[], AgentPort]) -> ActorFn[Any]:
-    """The actor function for the agent of `call`; `make` is called once per generation."""
+    """The actor function for the agent of `call`; `make` is called once per generation.
+
+    When the call ends, `Conversation.uplink` ends, which is the agent's time to go by itself.
+    """
 
     async def run(ctx: Context[Any]) -> None:
         stream = call.spec.stream
         try:
             with stream.tap() as uplink:
+                ctx.when_stopping(uplink.finish)
                 ctx.started()
                 await make().run(_Conversation(call, uplink))
         except Exception as error:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from actors.call.cause import Cause, Party, Reason
 from actors.call.ports import Dtmf
 from actors.runtime import ActorFn, Context
@@ -30,6 +32,9 @@ def bridge_actor(call: Call) -> ActorFn[Any]:
                 else:
                     text = f"no audio for {event.idle_ms} ms"
                     call.hangup(Cause(Reason.MEDIA_TIMEOUT, Party.NODE, text=text))
+        except trio.ClosedResourceError:
+            # The call closes its stream after this actor is down; so the media plane did, and is gone.
+            call.hangup(Cause(Reason.MEDIA_UNAVAILABLE, Party.NODE, text="the media plane is gone"))
         except Exception as error:
             call.failed(Cause(Reason.CRASHED, Party.NODE, text=type(error).__name__))
             raise

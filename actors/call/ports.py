@@ -159,7 +159,10 @@ class Conversation(Protocol):
 
     @property
     def uplink(self) -> LossyReceiver[MediaFrame]:
-        """What the caller says, one frame per 20 ms; drops the oldest when not read."""
+        """What the caller says, one frame per 20 ms; drops the oldest when not read.
+
+        It ends when the call does; an agent that is still there 0.2 s later is cancelled.
+        """
 
     @property
     def queued_ms(self) -> int:

@@ -29,21 +29,14 @@ def recorder_actor(stream: MediaStream, make: Callable[[], RecordSink]) -> Actor
         with stream.tap(BACKLOG) as tap:
             sink = make()
             try:
+                ctx.when_stopping(tap.finish)
                 ctx.started()
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_finish_when, ctx.stopping, tap)
-                    await _pump(tap, sink)
-                    nursery.cancel_scope.cancel(reason="the tap has ended")
+                await _pump(tap, sink)
             finally:
                 with last_words(CLOSE_S):
                     await sink.aclose()
 
     return run
-
-
-async def _finish_when(stopping: trio.Event, tap: LossyReceiver[MediaFrame]) -> None:
-    await stopping.wait()
-    tap.finish()
 
 
 async def _pump(tap: LossyReceiver[MediaFrame], sink: RecordSink) -> None:

@@ -64,9 +64,26 @@ class Context(Generic[M]):
     reason: str | None = None
     """Why the actor is being stopped; None until `stopping` is set."""
 
+    _at_stop: list[Callable[[], None]] = attrs.field(factory=list)
+
+    def when_stopping(self, callback: Callable[[], None]) -> None:
+        """Call `callback`, once and without a checkpoint, when `stopping` is set; now, if it is already.
+
+        For what must happen the moment a stop begins, such as closing an inlet; it must not raise.
+        """
+        if self.stopping.is_set():
+            callback()
+        else:
+            self._at_stop.append(callback)
+
     def started(self) -> None:
         """Say that this actor is ready: the next sibling starts, the name is registered. Idempotent."""
         self._ready()
+
+    def _stop(self) -> None:
+        self.stopping.set()
+        while self._at_stop:
+            self._at_stop.pop()()
 
 
 ActorFn = Callable[[Context[M]], Awaitable[None]]
@@ -213,7 +230,7 @@ class Child(Generic[M]):
         with trio.CancelScope(shield=True):
             if life.context.reason is None:
                 life.context.reason, life.again = reason, again
-                life.context.stopping.set()
+                life.context._stop()
                 await self._ladder(life, reason)
             await life.done.wait()
         return life.exit

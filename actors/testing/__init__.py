@@ -14,6 +14,7 @@ from actors.testing.everywhere import (
     cancel_everywhere,
     on_fakes,
     run_story,
+    strike_story,
 )
 from actors.testing.fakes import (
     NO_FAULT,
@@ -53,4 +54,5 @@ __all__ = [
     "leaves",
     "on_fakes",
     "run_story",
+    "strike_story",
 ]

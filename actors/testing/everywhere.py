@@ -184,6 +184,13 @@ def run_story(story: Story, *, seed: int | None = None) -> Trace:
     return trial.trace
 
 
+def strike_story(story: Story, checkpoint: int, seed: int, mode: Mode = "cancel") -> Trial:
+    """Play a story with one blow: a finding of `cancel_everywhere` again, by the numbers that it names."""
+    trial = Trial(checkpoint, mode)
+    _try(story, trial, seed)
+    return trial
+
+
 def cancel_everywhere(story: Story, mode: Mode = "cancel", *, limit: int = 5000) -> Report:
     """Play a story once for every checkpoint, striking there; see the module's page for what is checked.
 
@@ -194,8 +201,7 @@ def cancel_everywhere(story: Story, mode: Mode = "cancel", *, limit: int = 5000)
     leftovers: list[str] = []
     for k in range(1, limit + 1):
         seed = random.randrange(2**32)
-        trial = Trial(k, mode)
-        _try(story, trial, seed)
+        trial = strike_story(story, k, seed, mode)
         if not trial.struck:
             return Report(story.name, mode, k - 1, tuple(leftovers))
         leftovers += [f"checkpoint {k}, seed {seed}: {problem}" for problem in trial.problems]

@@ -132,7 +132,6 @@ class SipLeg:
         return self._session
 
     async def _answer(self, session: SipSession) -> None:
-        session.ring()
         offer = session.invite.body
         try:
             reply = self._agree(offer) if offer else self._offer()
@@ -142,6 +141,7 @@ class SipLeg:
         except NotAcceptable as error:
             session.reject(error.status, headers=[("Warning", error.warning(WARN_AGENT))])
             raise LegEnded(self._unusable(error.status, error)) from error
+        session.ring()
         session.answer(reply)
         while session.over or not offer:
             match await self._next():

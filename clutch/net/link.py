@@ -226,6 +226,8 @@ class TrioNetwork:
             found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
         except OSError as error:
             raise ResolveFailed(f"{host} has no address: {error.strerror or error}") from error
+        except UnicodeError as error:  # a label that is empty or over 63 characters
+            raise ResolveFailed(f"{host[:64]} is not a host name") from error
         return str(min(found, key=lambda item: item[0] is not socket.AF_INET)[4][0])
 
     def source_for(self, remote: str) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
+import structlog
 import trio
+from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
-from hypercorn.trio import serve
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -19,7 +24,10 @@ from starlette.routing import Route
 
 from clutch.net.owner import port_owner
 from clutch.node.config import HttpConfig
-from clutch.node.errors import NodeError, PortInUse
+from clutch.node.errors import NodeError, PortInUse, first_error
+from clutch.wire.sip.grammar import format_host_port
+
+log = structlog.get_logger(__name__)
 
 Snapshot = Callable[[], Mapping[str, Any]]
 """Makes the status that is served: plain values that JSON can carry. Must not block."""
@@ -45,14 +53,49 @@ async def serve_http(
     Raises `PortInUse` or `NodeError` if it cannot listen.
     """
     listener = _listen(config)
-    server = HypercornConfig()
-    # Given to Hypercorn as a descriptor, so that a failing bind is ours to explain and to clean up.
-    server.bind = [f"fd://{listener.detach()}"]
-    server.accesslog = None
-    server.errorlog = logging.getLogger("clutch.http")
-    server.errorlog.setLevel(logging.WARNING)
-    app: Any = make_app(snapshot)  # ASGI is typed differently by Starlette and by Hypercorn
-    await serve(app, server, task_status=task_status)
+    host, port = listener.getsockname()[:2]
+    task_status.started([f"http://{format_host_port(host, port)}"])
+    await trio.serve_listeners(
+        _connection_handler(make_app(snapshot)),
+        [trio.SocketListener(trio.socket.from_stdlib_socket(listener))],
+    )
+
+
+class _Unsendable(Exception):
+    """The connection does not take what the application says."""
+
+
+def _connection_handler(app: Starlette) -> Callable[[trio.SocketStream], Awaitable[None]]:
+    """Hypercorn's server of one connection, not its server of all: that falls with any one of them."""
+    config, context = HypercornConfig(), WorkerContext(None)
+    config.accesslog = None
+    config.errorlog = logging.getLogger("clutch.http")
+    config.errorlog.setLevel(logging.WARNING)
+
+    async def shielded_app(scope: Any, receive: Any, send: Any) -> None:
+        """The application, not to be blamed in the log for what its connection does."""
+
+        async def try_to_send(message: Any) -> None:
+            try:
+                await send(message)
+            except Exception as error:
+                raise _Unsendable from error
+
+        with contextlib.suppress(_Unsendable):
+            await app(scope, receive, try_to_send)
+
+    asgi = ASGIWrapper(shielded_app)
+
+    async def handle(stream: trio.SocketStream) -> None:
+        try:
+            # It says that it wants TLS, and takes plain streams as well.
+            await TCPServer(asgi, config, context, ConnectionState({}), cast("Any", stream))
+        except* Exception as group:
+            # Nonsense of a client makes Hypercorn send and close at once (its issue 203).
+            log.info("http.connection_failed", error=repr(first_error(group)))
+            await trio.aclose_forcefully(stream)
+
+    return handle
 
 
 def _listen(config: HttpConfig) -> socket.socket:

@@ -71,9 +71,10 @@ class Node:
 
     def __attrs_post_init__(self) -> None:
         sip = self.config.sip
-        binds = [Bind("UDP", sip.host, sip.port)]
-        if sip.tcp:
-            binds.append(Bind("TCP", sip.host, sip.port))
+        binds = [
+            Bind(transport, sip.host, sip.port, sip.public_address)
+            for transport in (("UDP", "TCP") if sip.tcp else ("UDP",))
+        ]
         self.endpoint = SipEndpoint(
             self._network, binds, self._on_invite, f"clutch/{__version__}", draining=True
         )

@@ -52,7 +52,9 @@ def draft(method: str, user: str = "echo", body: str | bytes = b"", **fields: st
         "Content_Type": "application/sdp" if content else None,
         "Content_Length": str(len(content)),
     }
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in (usual | fields).items() if value is not None]
+    lines = [
+        f"{name.replace('_', '-')}: {value}" for name, value in (usual | fields).items() if value is not None
+    ]
     return crlf("\n".join([f"{method} {uri} SIP/2.0", *lines, "", ""])) + content
 
 

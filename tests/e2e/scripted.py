@@ -13,6 +13,7 @@ from clutch.net.link import Address, Datagrams
 from clutch.net.sip import SipSession
 from clutch.wire.rtp import RtpPacket
 from clutch.wire.sdp import Session
+from clutch.wire.sip.matching import ack_for
 from clutch.wire.sip.message import Response
 from tests.e2e.sip_stage import NODE, PEER, SipStage
 from tests.net.sip_world import Peer, Phone
@@ -57,7 +58,7 @@ class Script:
     async def invite(self, body: bytes, *, answer: bytes = b"") -> Response:
         """Call the node, or change the call; the final response has been acknowledged, with `answer`."""
         self.cseq += 1
-        self.peer.ask("INVITE", body, cseq=self.cseq, tag=self.tag or None, uri=ECHO)
+        invite = self.peer.ask("INVITE", body, cseq=self.cseq, tag=self.tag or None, uri=ECHO)
         while (final := await self.peer.response()).status < 200:
             pass
         self.tag = final.to.tag or ""
@@ -66,8 +67,7 @@ class Script:
             self.remote = (NODE, media.port)
             self.peer.ask("ACK", answer, cseq=self.cseq, tag=self.tag, uri=ECHO)
         else:
-            self.peer.branches -= 1  # the ACK to a refusal belongs to the INVITE's transaction
-            self.peer.ask("ACK", cseq=self.cseq, tag=self.tag, uri=ECHO)
+            self.peer.send(ack_for(invite, final))
         return final
 
     async def bye(self) -> None:

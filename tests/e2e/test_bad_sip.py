@@ -53,7 +53,12 @@ MALFORMED = {
 REFUSALS: dict[str, tuple[bytes, int, str, str | None]] = {
     "not_a_method_of_ours": (draft("REGISTER"), 405, "Allow", "INVITE"),
     "not_a_method_at_all": (draft("FROBNICATE"), 405, "Allow", "INVITE"),
-    "text_instead_of_a_description": (invite(body="hi", Content_Type="text/plain"), 415, "Accept", "application/sdp"),
+    "text_instead_of_a_description": (
+        invite(body="hi", Content_Type="text/plain"),
+        415,
+        "Accept",
+        "application/sdp",
+    ),
     "no_type": (invite(Content_Type=None), 415, "Accept", "application/sdp"),
     "packed": (invite(Content_Encoding="gzip"), 415, "Accept-Encoding", "identity"),
     "not_a_scheme_of_ours": (draft("OPTIONS", uri="http://127.0.0.1/"), 416, "To", None),
@@ -62,7 +67,12 @@ REFUSALS: dict[str, tuple[bytes, int, str, str | None]] = {
     "cancel_of_nothing": (draft("CANCEL"), 481, "To", None),
     "change_of_nothing": (invite(To="<sip:echo@127.0.0.1>;tag=never"), 481, "To", None),
     "nobody_of_that_name": (invite("nobody"), 404, "To", None),
-    "codecs_that_nobody_has": (invite(body=OFFER.replace("0 8 101", "18").replace("PCM", "G729")), 488, "Warning", "305"),
+    "codecs_that_nobody_has": (
+        invite(body=OFFER.replace("0 8 101", "18").replace("PCM", "G729")),
+        488,
+        "Warning",
+        "305",
+    ),
     "another_version": (draft("OPTIONS").replace(b"SIP/2.0\r\n", b"SIP/3.0\r\n", 1), 505, "To", None),
 }
 """Requests, the status that refuses each, and what that response says about it."""
@@ -119,7 +129,9 @@ SILENT = {
     "via_of_nonsense": draft("OPTIONS", Via="somewhere"),
     "ack_of_nothing": draft("ACK"),
     "broken_ack": draft("ACK", CSeq="1 INVITE"),
-    "response_to_nothing": draft("OPTIONS").replace(b"OPTIONS sip:echo@127.0.0.1 SIP/2.0", b"SIP/2.0 200 OK", 1),
+    "response_to_nothing": draft("OPTIONS").replace(
+        b"OPTIONS sip:echo@127.0.0.1 SIP/2.0", b"SIP/2.0 200 OK", 1
+    ),
     "response_with_a_huge_code": crlf(BIGCODE),
     "response_with_a_huge_cseq": crlf(SCALARLG),
     "rtp": bytes.fromhex("80000001000000a0deadbeef") + bytes(160),
@@ -178,7 +190,9 @@ def garbled(rng: random.Random) -> bytes:
             case 2:
                 data[at:at] = data[at : at + rng.randrange(1, 30)]
             case _:
-                data[at:at] = rng.choice([b"\0", b"\r\n", b",", b";;", b"\xff\xfe", b"%", b'"', b"<", b": ", b"9" * 40])
+                data[at:at] = rng.choice(
+                    [b"\0", b"\r\n", b",", b";;", b"\xff\xfe", b"%", b'"', b"<", b": ", b"9" * 40]
+                )
     return bytes(data)
 
 

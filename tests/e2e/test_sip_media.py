@@ -15,7 +15,7 @@ from clutch.legs.sip import Terms
 from clutch.media.audio import Sound
 from clutch.wire.sdp import Session
 from tests.e2e.scripted import open_script, sdp
-from tests.e2e.sip_stage import NODE, PHONE, QUIET_PHONE, SipStage, ended, whole_call
+from tests.e2e.sip_stage import SipStage, ended, whole_call
 from tests.interop.sound import compare
 
 
@@ -64,7 +64,9 @@ async def test_every_key_arrives_once_though_packets_are_lost(stage: SipStage) -
 
 
 @pytest.mark.parametrize(
-    "held", [sdp(direction="sendonly"), sdp(direction="inactive"), sdp(host="0.0.0.0")], ids=["sendonly", "inactive", "old"]
+    "held",
+    [sdp(direction="sendonly"), sdp(direction="inactive"), sdp(host="0.0.0.0")],
+    ids=["sendonly", "inactive", "old"],
 )
 def test_hold_and_resume(held: bytes) -> None:
     async def play(stage: SipStage) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import signal
 
 import pytest
 import trio
 
 from actors.call import CALL_BUDGET_S, CallStatus, Cause, Party, Reason
-from actors.testing import Story, cancel_everywhere
+from actors.testing import FakeError, Story, cancel_everywhere
 from clutch.agents.caller import Caller
-from clutch.node.config import NodeConfig, RtpConfig
+from clutch.cli.run import _drain
+from clutch.net.twin_plane import TwinPlane
+from clutch.node.config import NodeConfig
 from clutch.wire.sip.reason import Q850, cause_of, reasons_of
 from tests.e2e.sip_stage import (
     FROM_ABOVE,
@@ -65,8 +68,11 @@ async def test_a_drain_ends_with_the_last_call(stage: SipStage) -> None:
 async def test_a_second_signal_shortens_a_drain_and_keeps_its_order(stage: SipStage) -> None:
     stage.phone.dial()
     await trio.sleep(0.3)
-    with trio.move_on_after(1):
-        await stage.node.drain()
+    send, signals = trio.open_memory_channel[int](1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_drain, stage.node, signals)
+        await trio.sleep(1)
+        send.send_nowait(signal.SIGTERM)
     await stage.close_node()
     assert trio.current_time() < 1.3 + CALL_BUDGET_S
     await stage.phone.calls.idle()
@@ -85,8 +91,29 @@ async def test_a_node_that_goes_without_a_drain_refuses_new_calls(stage: SipStag
     await stage.phone.calls.idle()
     refusal = stage.wire.last(NODE, "503 INVITE").message
     assert refusal.headers.get("Retry-After") == "30"
-    assert ended(stage.phone.trace, "failed", Reason.UNREACHABLE, Party.CALLEE, UNANSWERED, sid="out1").sip == 503
+    assert (
+        ended(stage.phone.trace, "failed", Reason.UNREACHABLE, Party.CALLEE, UNANSWERED, sid="out1").sip
+        == 503
+    )
     ended(stage.trace, "completed", Reason.DRAIN, Party.NODE, FROM_ABOVE)
+
+
+@whole_call()
+async def test_the_media_plane_crashes_and_the_next_call_is_well(stage: SipStage) -> None:
+    async def crash() -> None:
+        raise FakeError("the media plane")
+
+    stage.phone.dial()
+    await trio.sleep(0.3)
+    sid, plane = stage.call.sid, stage.node.plane
+    assert isinstance(plane, TwinPlane)
+    assert plane._nursery is not None
+    plane._nursery.start_soon(crash)
+    await stage.idle()
+    status, cause = stage.trace.final(sid)
+    assert (status, cause.reason, cause.by) == ("failed", Reason.MEDIA_UNAVAILABLE, Party.NODE)
+    assert cause_of(reasons_of(stage.wire.last(NODE, "BYE").message), Q850) == 47
+    assert await stage.phone.dial("play").wait() is CallStatus.COMPLETED
 
 
 @whole_call()

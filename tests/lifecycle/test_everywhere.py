@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import trio
 
 from actors.call import Cause, Party, Reason
 from actors.runtime import ChildSpec, LossyReceiver, open_lossy
-from actors.testing import FakeAgent, FakeSink, Stage, Story, cancel_everywhere, run_story
+from actors.testing import FakeAgent, FakeSink, Stage, Story, cancel_everywhere, run_story, strike_story
 
 
 def _story(play: Any) -> Story:
@@ -61,6 +62,15 @@ async def _dies_in_the_wrong_order(stage: Stage) -> None:
 def test_planted_fault_is_found(play: Any, finding: str) -> None:
     report = cancel_everywhere(_story(play))
     assert any(finding in line for line in report.leftovers), str(report)
+
+
+def test_finding_can_be_shown_again_by_its_numbers() -> None:
+    story = _story(_forgets_a_port)
+    finding = cancel_everywhere(story).leftovers[0]
+    numbers = re.match(r"checkpoint (\d+), seed (\d+): (.*)", finding)
+    assert numbers is not None
+    again = strike_story(story, int(numbers[1]), int(numbers[2]))
+    assert numbers[3] in again.problems
 
 
 def test_hung_story_is_a_finding() -> None:

@@ -79,6 +79,7 @@ class World:
             assert (endpoint.sessions, endpoint.transactions) == (0, 0)
             assert endpoint._core.layer._dialogs == {}
             assert endpoint._core.layer._timers == []
+            assert endpoint._core.layer._riders == {}
 
     def _see(self, data: bytes, source: Address, to: Address) -> bool:
         message = parse_message(data)

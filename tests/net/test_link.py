@@ -138,6 +138,9 @@ async def test_names() -> None:
         await MemoryNetwork().host(HOST).resolve("nobody.example")
     with pytest.raises(ResolveFailed):
         await TrioNetwork().resolve("no such name")
+    for impossible in ("a" * 64 + ".example", "a..example", "."):
+        with pytest.raises(ResolveFailed, match="is not a host name"):
+            await TrioNetwork().resolve(impossible)
     assert await TrioNetwork().resolve("localhost") == HOST
 
 

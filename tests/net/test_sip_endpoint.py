@@ -9,6 +9,8 @@ from trio.testing import MockClock
 from clutch.net.errors import AddressUnavailable, PortInUse
 from clutch.net.memory import MemoryNetwork
 from clutch.net.sip import Bind, Rejected, SipEndpoint, SipSession
+from clutch.wire.sip.fields import NameAddr
+from clutch.wire.sip.uri import Uri
 from tests.net.sip_world import ALICE, BOB, OFFER, Peer, Phone, World, soon
 
 
@@ -177,6 +179,57 @@ async def test_the_wildcard_address_is_shown_as_the_one_that_peers_reach(
     contact = (await peer.response()).contact
     assert contact is not None
     assert (contact.uri.host, contact.uri.user) == (ALICE, "alice")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", ALICE])
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+async def test_the_advertised_address_is_what_peers_are_told(
+    autojump_clock: MockClock, nursery: trio.Nursery, host: str, transport: str
+) -> None:
+    """The network translates addresses as a NAT does: what is sent to the public one comes to Alice."""
+    network = MemoryNetwork()
+    public = "203.0.113.7"
+    send, receive = trio.open_memory_channel[SipSession](1)
+    bind = Bind(transport, host, 5060, public)
+    endpoint = SipEndpoint(network.host(ALICE), [bind], send.send_nowait)
+    await nursery.start(endpoint.run)
+    assert endpoint.addresses == (bind,)
+    world = World(network, nursery)
+    world.alice = Phone(endpoint, receive)
+    world.bob = await world.phone(BOB, transport)
+    caller = world.call(uri=f"sip:bob@{BOB};transport={transport.lower()}")
+    callee = await world.bob.next_call()
+    invite = callee.invite
+    assert invite.contact is not None
+    assert (invite.via.host, invite.contact.uri.host) == (public, public)
+    assert invite.via.received == ALICE
+    callee.answer(b"")
+    await soon(caller)
+    caller.bye()
+    await caller.wait_terminated()
+    back = world.bob.endpoint.invite(
+        Uri.parse(f"sip:alice@{ALICE};transport={transport.lower()}"),
+        from_uri=NameAddr(None, Uri.parse(f"sip:bob@{BOB}")),
+        body=OFFER,
+    )
+    (await world.alice.next_call()).answer(b"")
+    await soon(back)
+    assert back.dialog is not None
+    assert back.dialog.target.host == public
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_bug_while_a_name_is_resolved_costs_its_call_only(
+    autojump_clock: MockClock, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(SipSession, "_call", broken)
+    peer.place(uri="sip:peer@nowhere.example")
+    await trio.sleep(1)
+    peer.ask("OPTIONS")
+    assert (await peer.response()).status == 200
 
 
 async def test_a_taken_port_is_named(autojump_clock: MockClock, nursery: trio.Nursery) -> None:

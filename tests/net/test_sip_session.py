@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from clutch.net.memory import MemoryNetwork
 from clutch.net.sip import (
     Acked,
     Answered,
@@ -21,9 +22,11 @@ from clutch.net.sip import (
     SessionState,
     SipSession,
 )
+from clutch.net.sip.session import MAX_CHALLENGES
+from clutch.wire.sip.dialog import Dialog
 from clutch.wire.sip.digest import DigestClient, DigestServer, Verified
 from clutch.wire.sip.message import Request, response_to
-from tests.net.sip_world import ANSWER, BOB, OFFER, Peer, soon
+from tests.net.sip_world import ALICE, ANSWER, BOB, OFFER, Peer, World, soon
 
 
 async def offer_of(session: SipSession) -> Offer:
@@ -139,6 +142,21 @@ async def test_hanging_up_refuses_the_change_in_progress(autojump_clock: MockClo
     while (response := await peer.response()).cseq.method != "INFO":
         pass
     assert response.status == 481
+
+
+async def test_a_late_ack_does_not_answer_another_offer(autojump_clock: MockClock, peer: Peer) -> None:
+    peer.ask("INVITE", OFFER)
+    session = await peer.alice.next_call()
+    session.answer(ANSWER)
+    tag = (await peer.response()).to.tag
+    peer.ask("INVITE", cseq=2, tag=tag)
+    (await offer_of(session)).accept(OFFER)
+    peer.ask("ACK", cseq=1, tag=tag)
+    assert await soon(session) == Acked(b"")
+    peer.ask("UPDATE", b"mine", cseq=3, tag=tag)
+    while (response := await peer.response()).cseq.method != "UPDATE":
+        pass
+    assert response.status == 491
 
 
 # --- Other requests in the dialog.
@@ -273,6 +291,34 @@ async def test_a_challenged_bye_is_sent_again(autojump_clock: MockClock, peer: P
     assert (second.method, second.cseq.number) == ("BYE", first.cseq.number + 1)
 
 
+async def test_a_bye_has_credentials_of_its_own(autojump_clock: MockClock, peer: Peer) -> None:
+    server = DigestServer("example", b"key")
+    session = peer.place(auth=digest_client("secret"))
+    challenge(peer, await next_invite(peer), server)
+    invite = await next_invite(peer)
+    now, passwords = trio.current_time(), {"alice": "secret"}.get
+    assert isinstance(server.verify(invite, passwords, now), Verified)
+    for tag in ("one", "two"):
+        peer.answer(invite, 200, tag=tag, body=ANSWER)
+    await soon(session)
+    session.bye()
+    requests = [await peer.request() for _ in range(4)]
+    byes = [request for request in requests if request.method == "BYE"]
+    assert len({bye.to.tag for bye in byes}) == 2
+    for bye in byes:  # each (nonce, count) is taken once, and the digest covers the method
+        assert isinstance(server.verify(bye, passwords, now), Verified)
+
+
+async def test_challenges_without_end_are_not_answered_without_end(
+    autojump_clock: MockClock, peer: Peer
+) -> None:
+    """A new realm each time looks like one more proxy on the way."""
+    session = peer.place(auth=digest_client("secret"))
+    for number in range(1 + MAX_CHALLENGES):
+        challenge(peer, await next_invite(peer), DigestServer(f"realm{number}", b"key"))
+    assert isinstance(await soon(session), Rejected)
+
+
 async def test_without_credentials_a_challenge_is_a_rejection(autojump_clock: MockClock, peer: Peer) -> None:
     session = peer.place()
     challenge(peer, await next_invite(peer), DigestServer("example", b"key"))
@@ -290,6 +336,82 @@ async def test_one_more_answer_of_a_fork_is_acknowledged_and_hung_up(
     assert [(r.method, r.to.tag) for r in requests] == [("ACK", "one"), ("ACK", "two"), ("BYE", "two")]
     assert await soon(session) == Answered(ANSWER)
     assert session.state is SessionState.UP
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status"),
+    [
+        ("OPTIONS", b"", 200),
+        ("INFO", b"x", 200),
+        ("UPDATE", b"", 200),
+        ("UPDATE", b"mine", 491),
+        ("BYE", b"", 481),
+    ],
+)
+async def test_requests_in_an_early_dialog_of_a_call_of_ours(
+    autojump_clock: MockClock, peer: Peer, method: str, body: bytes, status: int
+) -> None:
+    session = peer.place()
+    invite = await next_invite(peer)
+    peer.answer(invite, 180)
+    await soon(session)
+    dialog = Dialog.as_uas(invite, "peer")
+
+    async def asked(cseq: int) -> int:
+        dialog.local_cseq = cseq - 1
+        headers = [
+            ("Contact", f"<sip:moved@{BOB}>"),
+            *([("Content-Type", "application/sdp")] if body else []),
+        ]
+        request = dialog.request(method, headers, body)
+        request.headers.prepend("Via", f"SIP/2.0/UDP {BOB}:5060;branch=z9hG4bKearly{cseq}")
+        peer.send(request)
+        return (await peer.response()).status
+
+    assert await asked(5) == status
+    assert await asked(4) == 500
+    assert session.state is SessionState.CALLING
+    peer.answer(invite, 200, body=ANSWER)
+    while not isinstance(await soon(session), Answered):
+        pass
+    assert await asked(4) == 500
+
+
+async def test_early_dialogs_end_with_their_call(autojump_clock: MockClock, peer: Peer) -> None:
+    session = peer.place()
+    invite = await next_invite(peer)
+    layer = peer.alice.endpoint._core.layer
+    for number in range(30):
+        peer.answer(invite, 180, tag=f"fork{number}")
+    await trio.sleep(1)
+    assert len(layer._dialogs) == 16
+    peer.answer(invite, 200, tag="fork20", body=ANSWER)
+    await trio.sleep(1)
+    assert [dialog.remote_tag for dialog in layer._dialogs] == ["fork20"]
+    second = peer.place()
+    peer.answer(await next_invite(peer), 180)
+    await soon(second)
+    assert len(layer._dialogs) == 2
+    second.abandon()
+    session.abandon()
+    assert layer._dialogs == {}
+
+
+async def test_a_peer_behind_a_nat_is_reached_where_it_came_from(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    network = MemoryNetwork()
+    public = network.host("1.2.3.4").open_datagrams("1.2.3.4", 5060)
+    peer = Peer(public, await World(network, nursery).phone(ALICE, "UDP"))
+    peer.ask("INVITE", OFFER, contact="<sip:peer@10.0.0.5>")
+    session = await peer.alice.next_call()
+    session.answer(ANSWER)
+    peer.ask("ACK", tag=(await peer.response()).to.tag)
+    await soon(session)
+    session.bye()
+    bye = await peer.request()
+    assert (bye.method, str(bye.uri)) == ("BYE", "sip:peer@10.0.0.5")
+    nursery.cancel_scope.cancel()
 
 
 async def test_an_answer_after_a_rejection_is_hung_up(autojump_clock: MockClock, peer: Peer) -> None:

@@ -115,8 +115,12 @@ async def test_a_stream_that_cannot_be_read_any_further_is_answered_and_closed(
     assert phone.endpoint.connections == 0
 
 
-async def test_a_dribble_is_not_life(autojump_clock: MockClock, stream: Stream, phone: Phone) -> None:
-    for _ in range(int(module.IDLE_S) - 1):
+@pytest.mark.parametrize(("first", "limit_s"), [(b"", module.FIRST_S), (OPTIONS, module.IDLE_S)])
+async def test_a_dribble_is_not_life(
+    autojump_clock: MockClock, stream: Stream, phone: Phone, first: bytes, limit_s: float
+) -> None:
+    await stream.send(first)
+    for _ in range(int(limit_s) - 1):
         await stream.send(b"A")
         await trio.sleep(1)
     assert phone.endpoint.connections == 1
@@ -135,12 +139,40 @@ async def test_one_connection_too_many_is_closed(
     assert phone.endpoint.connections == 1
 
 
+async def test_one_host_does_not_take_every_connection(
+    autojump_clock: MockClock, stream: Stream, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PER_HOST", 1)
+    await stream.send(OPTIONS)
+    await messages(stream, 1)
+    second = await phone.endpoint._core.network.connect_stream(ALICE, 5060)
+    assert await second.receive() == b""
+    stream.close()
+    await trio.sleep(1)
+    third = await phone.endpoint._core.network.connect_stream(ALICE, 5060)
+    await third.send(OPTIONS)
+    assert len(await messages(third, 1)) == 1
+    third.close()
+
+
+async def test_one_connection_too_many_is_not_made(
+    autojump_clock: MockClock, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PER_HOST", 0)
+    assert await soon(world.call(uri=BOB_TCP)) == Failed(Failure.TRANSPORT)
+    assert trio.current_time() == 0
+    await world.assert_nothing_left()
+
+
 def pipelined(count: int) -> bytes:
     return b"".join(OPTIONS.replace(b"one", b"%04d" % number) for number in range(count))
 
 
-async def test_a_burst_of_requests_is_answered_in_full(autojump_clock: MockClock, stream: Stream) -> None:
-    count = 2 * module.OUTBOX
+async def test_a_burst_of_requests_is_answered_in_full(
+    autojump_clock: MockClock, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OUTBOX_BYTES", 10_000)
+    count = 1_000
     await stream.send(pipelined(count))
     assert len(await messages(stream, count)) == count
 
@@ -148,7 +180,8 @@ async def test_a_burst_of_requests_is_answered_in_full(autojump_clock: MockClock
 async def test_a_peer_that_does_not_read_loses_its_connection(
     autojump_clock: MockClock, stream: Stream, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await stream.send(pipelined(module.OUTBOX + 10))
+    monkeypatch.setattr(module, "OUTBOX_BYTES", 10_000)
+    await stream.send(pipelined(100))
 
     async def stuck(*_: object) -> None:
         await trio.sleep_forever()

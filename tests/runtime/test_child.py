@@ -211,3 +211,19 @@ async def test_the_dead_do_not_speak_for_the_living(autojump_clock: MockClock) -
 def test_a_name_is_one_path_segment(name: str, actor: MakeActor) -> None:
     with pytest.raises(ValueError, match="one non-empty path segment"):
         actor(name)
+
+
+async def test_inlets_close_in_the_step_in_which_a_stop_begins(autojump_clock: MockClock) -> None:
+    log: list[str] = []
+
+    async def run(ctx: Context[Any]) -> None:
+        ctx.when_stopping(lambda: log.append(f"closed, {ctx.stopping.is_set()}"))
+        ctx.started()
+        await ctx.stopping.wait()
+        ctx.when_stopping(lambda: log.append("too late for a list"))
+        log.append("returns")
+
+    async with open_system() as system:
+        await system.start(ChildSpec("a", run, grace_s=1.0))
+        assert log == []
+    assert log == ["closed, True", "too late for a list", "returns"]

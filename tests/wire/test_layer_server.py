@@ -207,6 +207,15 @@ def test_too_many_transactions_are_refused_but_not_inside_dialogs(bench: Bench) 
     assert len(bench.events()) == 2
 
 
+def test_big_requests_count_for_several(bench: Bench) -> None:
+    bench.layer.max_server_transactions = 10
+    for number in range(5):
+        via = f"192.0.2.9;branch=z9hG4bK{number}"
+        bench.receive(incoming("OPTIONS", via=via, call_id=f"c{number}", extra="X: " + "x" * 20_000 + "\r\n"))
+    assert len(bench.events()) == 2
+    assert bench.statuses() == [503] * 3
+
+
 # --- Where responses go.
 
 
@@ -389,3 +398,4 @@ def test_no_message_whatsoever_makes_the_layer_raise(bench: Bench) -> None:
                 bench.respond(event.server, source.choice([200, 486]))
     bench.run_until(1_000.0)
     assert bench.layer.transactions == 0
+    assert (bench.layer._riders, bench.layer._load) == ({}, 0)

@@ -219,6 +219,7 @@ def test_ipv6() -> None:
         (["m=audio 6000 RTP/AVP 8", "a=maxptime:10"], 305, "maxptime"),
         (["m=audio 6000 RTP/AVP 8", "c=IN IP4 phone.example"], 301, "phone.example"),
         (["m=audio 6000 RTP/AVP 8", "c=IN IP4 224.2.1.1/127"], 301, "224.2.1.1/127"),
+        (["m=audio 6000 RTP/AVP 8", "c=IN IP4 224.2.1.1"], 301, "224.2.1.1"),
         (["m=audio 6000 RTP/AVP 8", "c=IN IP6 2001:db8::1"], 301, "IP4 is needed"),
     ],
 )

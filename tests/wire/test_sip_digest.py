@@ -276,6 +276,21 @@ def test_client_follows_stale_nonces_but_not_for_ever() -> None:
         alice.answer(refusal(attrs.evolve(challenge, nonce="3", stale=True)), request)
 
 
+def test_client_renews_credentials_for_a_later_request() -> None:
+    alice, challenge = client(), Challenge("r", "n", qop=("auth",))
+    first = invite(alice.answer(refusal(challenge, proxy=True), invite()))
+    bye = attrs.evolve(invite(), method="BYE")
+    [(name, value)] = alice.renew(first, bye)
+    assert (name, checked((name, value), "BYE").nc) == ("Proxy-Authorization", "00000002")
+    assert alice.renew(invite(), bye) == []
+    # A server that takes each nonce once is followed, one time.
+    bye.headers.add(name, value)
+    once = refusal(attrs.evolve(challenge, nonce="m"), proxy=True)
+    assert Credentials.parse(alice.answer(once, bye)[0][1]).nonce == "m"
+    with pytest.raises(AuthFailed):
+        alice.answer(once, bye)
+
+
 @pytest.mark.parametrize(
     "challenges", [[], [Challenge("r", "n", "X")], [Challenge("r", "n", "MD5", ("auth-int",))]]
 )

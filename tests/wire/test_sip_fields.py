@@ -6,6 +6,7 @@ import pytest
 
 from clutch.wire.sip.errors import SipParseError
 from clutch.wire.sip.fields import MAX_CSEQ, CSeq, NameAddr, Via
+from clutch.wire.sip.grammar import MAX_PARAMS
 from clutch.wire.sip.uri import Uri
 
 
@@ -163,3 +164,9 @@ def test_cseq() -> None:
 def test_broken_cseq(text: str) -> None:
     with pytest.raises(SipParseError):
         CSeq.parse(text)
+
+
+def test_parameters_are_bounded() -> None:
+    assert len(Via.parse("SIP/2.0/UDP h" + ";a" * MAX_PARAMS).params) == MAX_PARAMS
+    with pytest.raises(SipParseError, match="more than 64 parameters"):
+        Via.parse("SIP/2.0/UDP h" + ";a" * (MAX_PARAMS + 1))

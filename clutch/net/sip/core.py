@@ -150,26 +150,34 @@ class Core:
     def with_flow(self, uri: Uri, kept: Flow | None, use: Callable[[Flow | None], None]) -> None:
         """Call `use` with the way to the host of `uri`: at once, or when its name has been resolved.
 
-        `kept` is used instead while it is an open connection (RFC 5923: a peer behind one can often be
-        reached no other way). None means that there is no way.
+        `kept` is used instead while it is an open connection (RFC 5923), and if `uri` names an address of a
+        private network that `kept` does not lie in: a peer behind either can often be reached no other way.
+        None means that there is no way.
         """
-        if kept is not None and kept.reliable and self.transports.is_open(kept):
+        if kept is not None and (self._is_connection(kept) or _is_behind_nat(uri.host, kept.remote[0])):
             use(kept)
         elif uri.scheme != "sip":
             use(None)
-        elif _is_ip(uri.host):
-            use(self._flow_to(uri, uri.host))
+        elif (address := _ip_address(uri.host)) is not None:
+            use(self._flow_to(uri, address))
         else:
             self._nursery.start_soon(self._resolve, uri, use)
+
+    def _is_connection(self, flow: Flow) -> bool:
+        return flow.reliable and self.transports.is_open(flow)
 
     async def _resolve(self, uri: Uri, use: Callable[[Flow | None], None]) -> None:
         try:
             host = await self.network.resolve(uri.host)
         except ResolveFailed as error:
             log.info("sip.unresolved", host=uri.host, error=str(error))
-            use(None)
+            flow = None
         else:
-            use(self._flow_to(uri, host))
+            flow = self._flow_to(uri, host)
+        try:
+            use(flow)
+        except Exception:  # as in `_tell`; here nobody above would keep it from ending the endpoint
+            log.exception("sip.send_failed", host=uri.host)
 
     def _flow_to(self, uri: Uri, host: str) -> Flow | None:
         transport = uri.param("transport")
@@ -197,9 +205,18 @@ class Core:
             self.pump()
 
 
-def _is_ip(host: str) -> bool:
+def _is_behind_nat(host: str, source: str) -> bool:
+    address = _ip_address(host)
+    return (
+        address is not None
+        and ipaddress.ip_address(address).is_private
+        and ipaddress.ip_address(source).is_global
+    )
+
+
+def _ip_address(host: str) -> str | None:
+    """The shortest text of an IP address; None if `host` is a name."""
     try:
-        ipaddress.ip_address(host)
+        return str(ipaddress.ip_address(host))
     except ValueError:
-        return False
-    return True
+        return None

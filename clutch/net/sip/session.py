@@ -44,9 +44,14 @@ from clutch.wire.sip.events import (
     TimedOut,
 )
 from clutch.wire.sip.flow import Flow
+from clutch.wire.sip.layer import MAX_FORKS
 from clutch.wire.sip.message import Request, Response
 from clutch.wire.sip.reason import Q850, ReasonValue, cause_of, reasons_of
 from clutch.wire.sip.transaction import State
+
+
+MAX_CHALLENGES = 8
+"""Challenges that a session answers: a proxy's and the peer's, each with a stale nonce, to INVITE and to BYE."""
 
 
 @attrs.define(eq=False)
@@ -70,10 +75,13 @@ class SipSession:
     _capacity: int = attrs.field(default=16, repr=False)
     _client: ClientTransaction | None = attrs.field(init=False, default=None, repr=False)
     _credentials: Sequence[tuple[str, str]] = attrs.field(init=False, default=(), repr=False)
+    _challenges: int = attrs.field(init=False, default=0, repr=False)
+    _early: dict[str, Dialog] = attrs.field(init=False, factory=dict, repr=False)
+    """UAC: the dialogs of provisional responses, by the peers' tags, until there is an answer."""
     _change: ServerTransaction | None = attrs.field(init=False, default=None, repr=False)
     """The re-INVITE or UPDATE with an offer that has no answer yet."""
-    _offered: bool = attrs.field(init=False, default=False, repr=False)
-    """Our 2xx carried an offer, and its answer has not come."""
+    _offered: ServerTransaction | None = attrs.field(init=False, default=None, repr=False)
+    """The INVITE whose 2xx carried our offer, until the answer comes in its ACK."""
     _reasons: Sequence[ReasonValue] = attrs.field(init=False, default=(), repr=False)
     _told: trio.MemorySendChannel[SessionEvent] = attrs.field(init=False, repr=False)
     _events: trio.MemoryReceiveChannel[SessionEvent] = attrs.field(init=False, repr=False)
@@ -126,7 +134,7 @@ class SipSession:
     def answer(self, body: bytes) -> None:
         """UAS: accept the call. `body` answers the INVITE's offer, or is the offer if it had none."""
         if self._may(S.INCOMING):
-            self._offered = not self.invite.body
+            self._offered = None if self.invite.body else self._caller
             self._peer.confirm()
             self._move(S.ANSWERED)
             self._core.respond(self._caller, 200, headers=self._headers(body), body=body)
@@ -206,6 +214,7 @@ class SipSession:
         self._told.close()
         self._move(S.OVER)
         self._refuse_change(self._change, 487)
+        self._close_early()
         if self.dialog is not None:
             self._core.layer.close_dialog(self.dialog.id)
             self.dialog.terminate()
@@ -226,7 +235,7 @@ class SipSession:
     def _on_event(self, event: Event) -> None:
         match event:
             case RequestReceived(server=server):
-                self._on_request(server)
+                self._on_request(self._peer, server)
             case CancelReceived(server=server):
                 self._on_cancel(server)
             case AckReceived(server=server, ack=ack):
@@ -258,7 +267,8 @@ class SipSession:
             self._finish(Cancelled())
 
     def _on_ack(self, server: ServerTransaction, ack: Request) -> None:
-        self._offered = False
+        if server is self._offered:
+            self._offered = None
         self._post(Acked(ack.body), bounded=False)
         if server is self._server:
             self._settle()
@@ -297,6 +307,7 @@ class SipSession:
 
     def _on_response(self, client: ClientTransaction, response: Response) -> None:
         if response.status < 200:
+            self._open_early(client, response)
             if self.state is S.CALLING and response.status > 100:
                 self._post(Ringing(response.status, response.body))
             elif self.state is S.CANCELLING and client.machine.state is State.PROCEEDING:
@@ -312,21 +323,46 @@ class SipSession:
 
     def _credentials_for(self, client: ClientTransaction, response: Response) -> Sequence[tuple[str, str]]:
         """The answer to a challenge (RFC 3261 section 22.2); none if our credentials were refused."""
-        if self._auth is None or response.status not in {401, 407}:
+        if self._auth is None or response.status not in {401, 407} or self._challenges >= MAX_CHALLENGES:
             return ()
+        self._challenges += 1
         try:
             return self._auth.answer(response, client.request)
         except AuthFailed:
             return ()
 
+    def _renewed(self, client: ClientTransaction, request: Request) -> Request:
+        """A later request of the call, with credentials of its own if the INVITE needed some."""
+        for name, value in self._auth.renew(client.request, request) if self._auth else ():
+            request.headers.add(name, value)
+        return request
+
+    def _open_early(self, client: ClientTransaction, response: Response) -> None:
+        """A provisional response makes a dialog if it has a tag (section 12.1): the peer may send requests in it."""
+        tag = response.to.tag if response.status > 100 else None
+        if tag is not None and tag not in self._early and len(self._early) < MAX_FORKS:
+            dialog = self._early[tag] = Dialog.as_uac(client.request, response)
+            self._core.layer.open_dialog(dialog.id, partial(self._on_early_event, dialog))
+
+    def _close_early(self) -> None:
+        for dialog in self._early.values():
+            self._core.layer.close_dialog(dialog.id)
+        self._early.clear()
+
+    def _on_early_event(self, dialog: Dialog, event: Event) -> None:
+        if isinstance(event, RequestReceived):
+            self._on_request(dialog, event.server)
+
     def _on_answer(self, client: ClientTransaction, response: Response) -> None:
         """A 2xx: of the call, of one that we no longer want, or of one more branch of a fork (13.2.2.4)."""
-        dialog = Dialog.as_uac(client.request, response)
+        early = self._early.get(response.to.tag or "")
+        self._close_early()
+        dialog = early or Dialog.as_uac(client.request, response)
         dialog.confirm(response)
         ack = dialog.ack(client.request.cseq.number, self._credentials)
         if self.state not in {S.CALLING, S.CANCELLING}:
             self._send(dialog, client.flow, lambda flow: self._core.ack(client, ack, flow))
-            bye = dialog.request("BYE")
+            bye = self._renewed(client, dialog.request("BYE"))
             self._send(dialog, client.flow, lambda flow: self._core.request(flow, bye, _ignore))
             return
         self.dialog = dialog
@@ -340,11 +376,11 @@ class SipSession:
 
     # In the dialog.
 
-    def _on_request(self, server: ServerTransaction) -> None:
+    def _on_request(self, dialog: Dialog, server: ServerTransaction) -> None:
         request = server.request
         refused = refusal(request)
         try:
-            self._peer.accept(request)
+            dialog.accept(request)
             if refused is not None:
                 self._core.respond(server, refused[0], headers=refused[1])
             elif request.method == "BYE":
@@ -356,11 +392,14 @@ class SipSession:
             elif request.method == "OPTIONS":
                 self._core.respond(server, 200, headers=CAPABILITIES)
             else:
-                self._on_change(server)
+                self._on_change(dialog, server)
         except RemoteProtocolError as error:
             self._core.respond(server, error.status, error.reason)
 
     def _on_bye(self, server: ServerTransaction) -> None:
+        if self.state in {S.CALLING, S.CANCELLING}:
+            self._core.respond(server, 481)  # section 15: a callee does not end an early dialog by BYE
+            return
         self._core.respond(server, 200)
         if self.state is S.INCOMING:
             self._core.respond(self._caller, 487)
@@ -374,14 +413,14 @@ class SipSession:
         else:
             self._core.respond(server, 503, headers=[("Retry-After", "1")])
 
-    def _on_change(self, server: ServerTransaction) -> None:
+    def _on_change(self, dialog: Dialog, server: ServerTransaction) -> None:
         """A re-INVITE or UPDATE: sections 14.2 of RFC 3261 and 5.2 of RFC 3311."""
         request = server.request
         if request.method == "UPDATE" and not request.body:
-            self._agree(server, b"")
+            self._agree(dialog, server, b"")
         elif self._change is not None or self.state is S.INCOMING:
             self._core.respond(server, 500, headers=[("Retry-After", str(random.randint(0, 10)))])
-        elif self._offered:
+        elif self._offered is not None or self.state is S.CALLING:
             self._core.respond(server, 491)
         else:
             self._change = server
@@ -393,16 +432,16 @@ class SipSession:
     def _accept_change(self, server: ServerTransaction, body: bytes) -> None:
         if server is self._change:
             self._change = None
-            self._offered = not server.request.body
-            self._agree(server, body)
+            self._offered = None if server.request.body else server
+            self._agree(self._peer, server, body)
 
     def _refuse_change(self, server: ServerTransaction | None, status: int) -> None:
         if server is not None and server is self._change:
             self._change = None
             self._core.respond(server, status)
 
-    def _agree(self, server: ServerTransaction, body: bytes) -> None:
-        self._peer.refresh(server.request)
+    def _agree(self, dialog: Dialog, server: ServerTransaction, body: bytes) -> None:
+        dialog.refresh(server.request)
         self._core.respond(server, 200, headers=self._headers(body), body=body)
 
     def _send(self, dialog: Dialog, kept: Flow | None, use: Callable[[Flow], object]) -> None:
@@ -416,11 +455,14 @@ class SipSession:
         self._core.with_flow(dialog.next_hop, kept, on_flow)
 
     def _send_bye(self, credentials: Sequence[tuple[str, str]] = ()) -> None:
+        """Send a BYE: the first one, or once more with the answer to a challenge."""
         if self.state is not S.ENDING:
             self._move(S.ENDING)
             self._refuse_change(self._change, 487)
         reasons = [("Reason", str(reason)) for reason in self._reasons]
         bye = self._peer.request("BYE", [*credentials, *reasons])
+        if self._client is not None and not credentials:
+            self._renewed(self._client, bye)
 
         def send(flow: Flow) -> None:
             self.flow = flow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -16,12 +18,16 @@ from clutch.wire.sip.flow import Flow
 from clutch.wire.sip.framing import KeepAlive, StreamFramer
 from clutch.wire.sip.message import Message
 
+FIRST_S = 32.0
+"""How long a connection that a peer made may take to bring its first message."""
 IDLE_S = 180.0
 """How long a connection may bring no whole message, unless a session lives on it."""
 MAX_CONNECTIONS = 1_000
-"""Connections that peers may hold open; one more is closed as soon as it is made."""
-OUTBOX = 1_000
-"""Messages that may wait for a peer who does not read; one more, and its connection is closed."""
+"""Connections that peers may hold open, and as many may be ours; one more is closed, or not made."""
+MAX_PER_HOST = 250
+"""How many of them may be with one host."""
+OUTBOX_BYTES = 1 << 20
+"""What may wait for a peer who does not read; with more, its connection is closed."""
 LINGER_S = 2.0
 """How long answers may still be written after the peer has finished."""
 _PONG = b"\r\n"
@@ -37,6 +43,9 @@ class Bind:
     host: str
     port: int
     """0: any free one."""
+    advertise: str | None = None
+    """The IP address at which peers reach this one, where it is another: what Via and Contact say behind a NAT.
+    No two binds of one transport and port may have the same."""
 
     def __str__(self) -> str:
         return f"{self.transport.lower()}:{self.host}:{self.port}"
@@ -63,18 +72,22 @@ class _Connection:
     """One stream and its outbox. The stream comes later if we are the ones who connect."""
 
     flow: Flow
+    accepted: bool
+    """True if the peer made it."""
     scope: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
     outbox: trio.MemorySendChannel[bytes] = attrs.field(init=False)
     waiting: trio.MemoryReceiveChannel[bytes] = attrs.field(init=False)
+    unsent_bytes: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
-        self.outbox, self.waiting = trio.open_memory_channel(OUTBOX)
+        self.outbox, self.waiting = trio.open_memory_channel(math.inf)  # `send` bounds it
 
     def send(self, data: bytes) -> None:
-        try:
-            self.outbox.send_nowait(data)
-        except trio.WouldBlock:
+        self.unsent_bytes += len(data)
+        if self.unsent_bytes > OUTBOX_BYTES:
             self.scope.cancel(reason="the peer does not read")
+        else:
+            self.outbox.send_nowait(data)
 
 
 @attrs.define(eq=False)
@@ -88,6 +101,8 @@ class Transports:
     _listeners: dict[Bind, Listener] = attrs.field(init=False, factory=dict)
     _connections: dict[Flow, _Connection] = attrs.field(init=False, factory=dict, repr=False)
     _accepted: int = attrs.field(init=False, default=0)
+    _made: int = attrs.field(init=False, default=0)
+    _per_host: Counter[str] = attrs.field(init=False, factory=Counter, repr=False)
     _closed: bool = attrs.field(init=False, default=False)
 
     @property
@@ -144,7 +159,7 @@ class Transports:
         return not flow.reliable or flow in self._connections
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """Send a message, connecting first if need be. What cannot be sent is told to `Upper.lost`, later."""
+        """Send a message, connecting first if need be. What cannot be sent is told to `Upper.lost`, now or later."""
         if self._closed:
             return
         if not flow.reliable:
@@ -152,17 +167,23 @@ class Transports:
             return
         connection = self._connections.get(flow)
         if connection is None:
+            if not self._has_room(self._made, flow):
+                self._upper.lost(flow)
+                return
             connection = self._start(flow, None)
         connection.send(data)
 
     def _send_datagram(self, data: bytes, flow: Flow) -> None:
         for bind, datagrams in self._datagrams.items():
-            if bind.port == flow.local[1] and bind.host in {flow.local[0], *_UNSPECIFIED}:
+            shown = bind.advertise or bind.host
+            if bind.port == flow.local[1] and shown in {flow.local[0], *_UNSPECIFIED}:
                 datagrams.send(data, flow.remote)
                 return
 
     def _flow(self, bind: Bind, remote: Address) -> Flow:
-        host = self._network.source_for(remote[0]) if bind.host in _UNSPECIFIED else bind.host
+        host = bind.advertise or bind.host
+        if host in _UNSPECIFIED:
+            host = self._network.source_for(remote[0])
         return Flow(bind.transport, (host, bind.port), remote)
 
     async def _receive_datagrams(self, bind: Bind, datagrams: Datagrams) -> None:
@@ -179,19 +200,31 @@ class Transports:
             except AddressUnavailable:
                 stream.close()
                 continue
-            if self._accepted >= MAX_CONNECTIONS:
-                stream.close()
-            else:
+            if self._has_room(self._accepted, flow):
                 self._start(flow, stream)
+            else:
+                stream.close()
+
+    def _has_room(self, held: int, flow: Flow) -> bool:
+        return held < MAX_CONNECTIONS and self._per_host[flow.remote[0]] < MAX_PER_HOST
 
     def _start(self, flow: Flow, stream: Stream | None) -> _Connection:
-        connection = self._connections[flow] = _Connection(flow)
-        self._accepted += stream is not None
+        connection = self._connections[flow] = _Connection(flow, accepted=stream is not None)
+        self._count(connection, 1)
         self._nursery.start_soon(self._run, connection, stream)
         return connection
 
+    def _count(self, connection: _Connection, change: int) -> None:
+        host = connection.flow.remote[0]
+        self._per_host[host] += change
+        if not self._per_host[host]:
+            del self._per_host[host]
+        if connection.accepted:
+            self._accepted += change
+        else:
+            self._made += change
+
     async def _run(self, connection: _Connection, stream: Stream | None) -> None:
-        accepted = stream is not None
         try:
             with connection.scope:
                 if stream is None:
@@ -206,7 +239,7 @@ class Transports:
         finally:
             if stream is not None:
                 stream.close()
-            self._accepted -= accepted
+            self._count(connection, -1)
             self._forget(connection)
 
     def _forget(self, connection: _Connection) -> None:
@@ -223,13 +256,15 @@ class Transports:
                 with suppress(trio.WouldBlock, trio.EndOfChannel):
                     while True:
                         together.append(connection.waiting.receive_nowait())
-                await stream.send(b"".join(together))
+                data = b"".join(together)
+                await stream.send(data)
+                connection.unsent_bytes -= len(data)
         except BrokenStream:
             connection.scope.cancel(reason="the connection broke")
 
     async def _read(self, connection: _Connection, stream: Stream) -> None:
         framer = StreamFramer()
-        deadline = trio.current_time() + IDLE_S
+        deadline = trio.current_time() + (FIRST_S if connection.accepted else IDLE_S)
         while True:
             data = b""
             with trio.move_on_at(deadline) as idle:

@@ -170,6 +170,8 @@ def _remote(session: Session, media: Media, local: LocalMedia) -> tuple[str, int
         address = ipaddress.ip_address(connection.address)
     except ValueError as error:
         raise NotAcceptable(301, f"not an IP address: {connection.address}") from error
+    if address.is_multicast:
+        raise NotAcceptable(301, f"a call is with one peer, not with {address}")
     if local.family != f"IP{address.version}":
         raise NotAcceptable(301, f"{local.family} is needed, not {connection.family}")
     return str(address), media.port

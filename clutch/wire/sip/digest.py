@@ -101,14 +101,21 @@ class DigestClient:
         }
         if not asked:
             raise AuthFailed("challenged without a Digest challenge")
-        used = [
-            (given, found.realm)
-            for given in _FIELDS.values()
-            for found in _readable(request.headers.get_all(given), Credentials.parse)
-        ]
+        used = _used(request)
         sessions = {key: self._next(key, challenges, key in used) for key, challenges in asked.items()}
         self._sessions |= sessions
         keys = dict.fromkeys([key for key in used if key in self._sessions]) | dict.fromkeys(asked)
+        return [(key[0], str(self._credentials(self._sessions[key], request))) for key in keys]
+
+    def renew(self, earlier: Request, request: Request) -> list[tuple[str, str]]:
+        """Credentials of its own for a request that follows an `earlier` one, for the same realms (section 22.3).
+
+        A server that takes a nonce only once may challenge them without calling it stale: `answer` then tries
+        once more, for the password was right before.
+        """
+        keys = [key for key in _used(earlier) if key in self._sessions]
+        for key in keys:
+            self._sessions[key].tries = 0
         return [(key[0], str(self._credentials(self._sessions[key], request))) for key in keys]
 
     def _next(self, key: tuple[str, str], challenges: list[Challenge], used: bool) -> _Session:
@@ -116,7 +123,7 @@ class DigestClient:
         if challenge is None:
             raise AuthFailed(f"realm {key[1]!r} offers no algorithm and qop that we support")
         tries = old.tries if old and used else 0
-        if used and (not challenge.stale or tries >= _MAX_TRIES):
+        if tries and (not challenge.stale or tries >= _MAX_TRIES):
             raise AuthFailed(f"realm {key[1]!r} refused the credentials of {self.username!r}")
         uses = old.uses if old and old.challenge.nonce == challenge.nonce else 0
         return _Session(challenge, uses, tries + 1)
@@ -139,6 +146,15 @@ class DigestClient:
             challenge.opaque,
         )
         return attrs.evolve(blank, response=digest(blank, request.method, self.password))
+
+
+def _used(request: Request) -> list[tuple[str, str]]:
+    """Field and realm of all credentials in a request."""
+    return [
+        (name, found.realm)
+        for name in _FIELDS.values()
+        for found in _readable(request.headers.get_all(name), Credentials.parse)
+    ]
 
 
 def _by_realm(challenges: Iterable[Challenge]) -> dict[str, list[Challenge]]:

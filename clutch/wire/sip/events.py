@@ -52,6 +52,8 @@ class ServerTransaction:
     key: Key
     merge_key: Key | None = attrs.field(repr=False)
     machine: Transaction
+    weight: int = attrs.field(repr=False)
+    """For how many requests of ordinary size this one counts."""
     user: User | None = attrs.field(init=False, default=None, repr=False)
     """Whom the events of this transaction are for; to be set by whoever takes the request."""
     last: bytes | None = attrs.field(init=False, default=None, repr=False)

@@ -18,6 +18,9 @@ Params: TypeAlias = tuple[tuple[str, str | None], ...]
 LWS = " \t"
 """Linear white space that is left after unfolding."""
 
+MAX_PARAMS = 64
+"""Parameters of one value; a value of 60 KB would otherwise hold 30,000."""
+
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _HOST = re.compile(r"[A-Za-z0-9\-._]+")
 _GAP = re.compile(r"[ \t]+")
@@ -62,6 +65,8 @@ def split_list(text: str, separator: str) -> list[str]:
 
     Raises SipParseError(400) for a quote or bracket that is never closed.
     """
+    if '"' not in text and "<" not in text:
+        return [part.strip(LWS) for part in text.split(separator)]
     parts: list[str] = []
     start = position = 0
     special = _SPECIAL[separator]
@@ -102,7 +107,10 @@ def parse_params(text: str) -> Params:
         return ()
     if text[0] != ";":
         raise SipParseError(400, "text between address and parameters")
-    return tuple(_parse_param(part) for part in split_list(text[1:], ";"))
+    parts = split_list(text[1:], ";")
+    if len(parts) > MAX_PARAMS:
+        raise SipParseError(400, f"more than {MAX_PARAMS} parameters")
+    return tuple(map(_parse_param, parts))
 
 
 def _parse_param(text: str) -> tuple[str, str | None]:

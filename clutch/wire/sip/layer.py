@@ -44,6 +44,7 @@ from clutch.wire.sip.matching import (
     reply_flow,
     sent_by_flow,
     server_key,
+    size_of,
     stamp_source,
     stateless_tag,
 )
@@ -52,6 +53,8 @@ from clutch.wire.sip.transaction import Do, Input, Kind, State, Timer, Transacti
 
 RETRY_AFTER_S = 5
 """What a refused peer is asked to wait."""
+ORDINARY_BYTES = 4_096
+"""How big the request of a server transaction is, at the most, that counts for one."""
 MAX_FORKS = 16
 """How many 2xx responses of different peers one INVITE of ours may get; more are dropped."""
 _KEEP_ALIVE = b"\r\n\0 "
@@ -80,13 +83,19 @@ class TransactionLayer:
     token: Callable[[], str]
     """Makes unguessable tokens for branches and tags: letters and digits, at least 64 bits of randomness."""
     max_server_transactions: int = 32_000
-    """How many requests are served at once: 1,000 a second, for the 32 s that each is kept. Above it, those
-    outside dialogs get a stateless 503; inside dialogs twice as many are let in, so that a flood of new calls
-    does not keep the old ones from ending."""
+    """How many requests of ordinary size are served at once: 1,000 a second, for the 32 s that each is kept; a
+    big one counts for several. Above it, those outside dialogs get a stateless 503; inside dialogs twice as many
+    are let in, so that a flood of new calls does not keep the old ones from ending."""
     counters: Counters = attrs.field(init=False, factory=Counters)
     _clients: dict[Key, ClientTransaction] = attrs.field(init=False, factory=dict)
     _servers: dict[Key, ServerTransaction] = attrs.field(init=False, factory=dict)
     _merges: dict[Key, ServerTransaction] = attrs.field(init=False, factory=dict)
+    _load: int = attrs.field(init=False, default=0)
+    """The sum of the weights of all server transactions."""
+    _riders: dict[Flow, dict[ClientTransaction | ServerTransaction, None]] = attrs.field(
+        init=False, factory=dict
+    )
+    """The transactions of each connection, which fail with it."""
     _accepted: dict[Key, _Accepted] = attrs.field(init=False, factory=dict)
     _dialogs: dict[DialogId, User] = attrs.field(init=False, factory=dict)
     _timers: list[tuple[float, int, _Owner]] = attrs.field(init=False, factory=list)
@@ -157,15 +166,15 @@ class TransactionLayer:
 
     def transport_failed(self, flow: Flow, now: float) -> None:
         """Nothing can be sent over this flow any more, or its connection was closed."""
-        for server in [server for server in self._servers.values() if server.reply_to == flow]:
-            if server.fallback is None:
-                self._step(server, Input.TRANSPORT_ERROR, now)
+        for owner in list(self._riders.get(flow, ())):
+            if isinstance(owner, ClientTransaction) or owner.fallback is None:
+                self._step(owner, Input.TRANSPORT_ERROR, now)
                 continue
-            server.reply_to, server.fallback = server.fallback, None
-            if server.last is not None:
-                self._out.append((server.last, server.reply_to))
-        for client in [client for client in self._clients.values() if client.flow == flow]:
-            self._step(client, Input.TRANSPORT_ERROR, now)
+            self._alight(owner, flow)
+            owner.reply_to, owner.fallback = owner.fallback, None
+            self._board(owner, owner.reply_to)
+            if owner.last is not None:
+                self._out.append((owner.last, owner.reply_to))
 
     def request(
         self, request: Request, flow: Flow, now: float, user: User | None = None
@@ -217,7 +226,9 @@ class TransactionLayer:
 
     def _receive_response(self, response: Response, now: float) -> None:
         client = self._clients.get(client_key(response))
-        if client is None or len(response.vias) != 1:  # 8.1.3.3: more than one Via is a misrouted response
+        if (
+            client is None or len(response.headers.get_all("Via")) != 1
+        ):  # 8.1.3.3: more than one Via is a misrouted response
             self.counters.stray += 1
             return
         status = response.status
@@ -270,7 +281,7 @@ class TransactionLayer:
         if (merge := merge_key(request)) is not None and merge in self._merges:
             return 482, ()
         room = self.max_server_transactions * (1 if dialog is None else 2)
-        if len(self._servers) >= room:
+        if self._load >= room:
             self.counters.refused += 1
             return 503, (("Retry-After", str(RETRY_AFTER_S)),)
         return None
@@ -297,6 +308,7 @@ class TransactionLayer:
         machine = Transaction.start(kind, reliable=flow.reliable, now=now)
         client = ClientTransaction(request, flow, client_key(request), machine, request.to_bytes(), user)
         self._clients[client.key] = client
+        self._board(client, flow)
         self._out.append((client.last, flow))
         self._schedule(client)
         return client
@@ -312,8 +324,11 @@ class TransactionLayer:
             key=server_key(request, request.method),
             merge_key=merge_key(request),
             machine=Transaction.start(kind, reliable=source.reliable, now=now),
+            weight=1 + size_of(request) // ORDINARY_BYTES,
         )
         self._servers[server.key] = server
+        self._load += server.weight
+        self._board(server, server.reply_to)
         if server.merge_key is not None:
             self._merges[server.merge_key] = server
         return server
@@ -388,9 +403,23 @@ class TransactionLayer:
         match owner:
             case ClientTransaction():
                 self._clients.pop(owner.key, None)
+                self._alight(owner, owner.flow)
             case ServerTransaction():
                 self._servers.pop(owner.key, None)
+                self._load -= owner.weight
                 if owner.merge_key is not None:
                     self._merges.pop(owner.merge_key, None)
+                self._alight(owner, owner.reply_to)
             case _Accepted():
                 self._accepted.pop(owner.key, None)
+
+    def _board(self, owner: ClientTransaction | ServerTransaction, flow: Flow) -> None:
+        if flow.reliable:
+            self._riders.setdefault(flow, {})[owner] = None
+
+    def _alight(self, owner: ClientTransaction | ServerTransaction, flow: Flow) -> None:
+        riders = self._riders.get(flow)
+        if riders is not None:
+            riders.pop(owner, None)
+            if not riders:
+                del self._riders[flow]

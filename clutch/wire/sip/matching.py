@@ -69,6 +69,11 @@ def sent_by_flow(request: Request, source: Flow) -> Flow:
     return source.to((source.remote[0], request.via.port or DEFAULT_PORT))
 
 
+def size_of(request: Request) -> int:
+    """About how many bytes a request holds."""
+    return len(request.body) + sum(len(name) + len(value) for name, value in request.headers.items())
+
+
 def stateless_tag(request: Request) -> str:
     """A To tag that is the same for each repetition of a request that we keep no state of (section 8.2.7)."""
     seed = f"{request.headers.get('Via')} {request.headers.get('Call-ID')}"

@@ -10,7 +10,7 @@ import attrs
 
 from clutch.wire.sip.errors import LocalProtocolError, SipParseError
 from clutch.wire.sip.fields import NameAddr, Via
-from clutch.wire.sip.grammar import is_token, parse_params
+from clutch.wire.sip.grammar import MAX_PARAMS, is_token, parse_params
 from clutch.wire.sip.head import MAX_MESSAGE, VERSION, Head, RequestLine, read_head
 from clutch.wire.sip.headers import Headers
 from clutch.wire.sip.status import REASON_PHRASES
@@ -145,7 +145,7 @@ def _mend_via(request: Request) -> None:
     except SipParseError:
         hop, *params = (request.headers.get("Via") or "").partition(",")[0].split(";")
         readable: list[tuple[str, str | None]] = []
-        for param in params:
+        for param in params[:MAX_PARAMS]:
             with suppress(SipParseError):
                 readable += parse_params(f";{param}")
         request.headers.set("Via", str(attrs.evolve(Via.parse(hop), params=tuple(readable))))
@@ -205,10 +205,8 @@ def _check_fields(message: Message) -> None:
     for name in _SINGLE:
         if message.headers.count(name) > 1:
             raise SipParseError(400, f"{name} is there more than once")
-    if not message.vias:
-        raise SipParseError(400, "Via is missing")
-    # Reading a typed field is its check.
-    _ = (message.from_, message.to, message.call_id, message.cseq, message.max_forwards)
+    # Reading a typed field is its check. Below the top, Via values are copied as they stand, so nobody reads them.
+    _ = (message.via, message.from_, message.to, message.call_id, message.cseq, message.max_forwards)
     _ = (message.contacts, message.routes, message.record_routes)
 
 

@@ -19,8 +19,9 @@ T = TypeVar("T")
 class TypedFields:
     """What `Request` and `Response` share; a base class because both are messages to whoever reads them.
 
-    Nothing is cached: `headers` may change. Every property raises SipParseError(400), which names the field,
-    if its value is bad, and, where its type has no None, if it is missing.
+    What was parsed is kept until its field changes; what is returned is for the caller to keep. Every property
+    raises SipParseError(400), which names the field, if its value is bad, and, where its type has no None, if
+    it is missing.
     """
 
     __slots__ = ()
@@ -30,33 +31,36 @@ class TypedFields:
     @property
     def vias(self) -> list[Via]:
         """All Via values, topmost first."""
-        return self._all("Via", Via.parse)
+        return _read_all("Via", self.headers, Via.parse)
 
     @property
     def via(self) -> Via:
         """The topmost Via; those below it are not looked at."""
-        values = self.headers.get_all("Via")
-        return _read("Via", values[0] if values else None, Via.parse)
+
+        def top() -> Via:
+            return _read("Via", next(iter(self.headers.get_all("Via")), None), Via.parse)
+
+        return self.headers.parsed("Via", top)
 
     @property
     def from_(self) -> NameAddr:
         """From: the originator of the request."""
-        return _read("From", self.headers.get("From"), NameAddr.parse)
+        return self._one("From", NameAddr.parse)
 
     @property
     def to(self) -> NameAddr:
         """To: the logical recipient of the request."""
-        return _read("To", self.headers.get("To"), NameAddr.parse)
+        return self._one("To", NameAddr.parse)
 
     @property
     def call_id(self) -> str:
         """Call-ID."""
-        return _read("Call-ID", self.headers.get("Call-ID"), _call_id)
+        return self._one("Call-ID", _call_id)
 
     @property
     def cseq(self) -> CSeq:
         """CSeq."""
-        return _read("CSeq", self.headers.get("CSeq"), CSeq.parse)
+        return self._one("CSeq", CSeq.parse)
 
     @property
     def contacts(self) -> list[NameAddr]:
@@ -99,15 +103,21 @@ class TypedFields:
         """Media type of the body in lower case, without its parameters."""
         return self._optional("Content-Type", _media_type)
 
+    def _one(self, name: str, parse: Callable[[str], T]) -> T:
+        return self.headers.parsed(name, lambda: _read(name, self.headers.get(name), parse))
+
     def _all(self, name: str, parse: Callable[[str], T]) -> list[T]:
-        try:
-            return [parse(value) for value in self.headers.get_all(name)]
-        except SipParseError as error:
-            raise SipParseError(error.status, f"{name}: {error.reason}") from error
+        return self.headers.parsed(name, lambda: _read_all(name, self.headers, parse)).copy()
 
     def _optional(self, name: str, parse: Callable[[str], T]) -> T | None:
-        value = self.headers.get(name)
-        return None if value is None else _read(name, value, parse)
+        return None if name not in self.headers else self._one(name, parse)
+
+
+def _read_all(name: str, headers: Headers, parse: Callable[[str], T]) -> list[T]:
+    try:
+        return [parse(value) for value in headers.get_all(name)]
+    except SipParseError as error:
+        raise SipParseError(error.status, f"{name}: {error.reason}") from error
 
 
 def _read(name: str, value: str | None, parse: Callable[[str], T]) -> T:
