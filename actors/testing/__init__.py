@@ -5,6 +5,7 @@ Public API, for users' own tests of call lifecycles as much as for ours.
 
 from actors.testing.everywhere import (
     InjectedError,
+    Mode,
     Play,
     Report,
     Setting,
@@ -42,6 +43,7 @@ __all__ = [
     "Fault",
     "InjectedError",
     "Ledger",
+    "Mode",
     "Play",
     "Report",
     "Setting",

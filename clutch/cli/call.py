@@ -20,7 +20,7 @@ from clutch.media.errors import AudioError
 from clutch.media.wav import read_wav
 from clutch.node.config import LogConfig
 from clutch.node.errors import NodeError, first_error
-from clutch.node.log import set_up_logging
+from clutch.node.log import printable, set_up_logging
 from clutch.node.phone import CODECS_OFFERED, Dial, Phone, open_phone
 
 EXIT_STATUS: Mapping[Reason, int] = {
@@ -159,7 +159,7 @@ def summarise(phone: Phone) -> dict[str, Any]:
         "by": cause.by.value,
         "sip": cause.sip,
         "q850": cause.q850,
-        "text": cause.text,
+        "text": printable(cause.text),
         "codec": phone.leg.codec,
         "setup_s": round(answered - call.started_at, 3) if answered is not None else None,
         "duration_s": round(ended - answered, 3) if answered is not None else 0.0,

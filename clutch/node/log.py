@@ -28,6 +28,7 @@ def set_up_logging(config: LogConfig, stream: TextIO = sys.stderr) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if console else "iso", utc=not console),
         hide_secrets,
+        make_printable,
     ]
     level = getattr(logging, config.level.upper())
     structlog.configure(
@@ -53,3 +54,18 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
         if any(word in key.lower() for word in SECRET_WORDS):
             event[key] = "***"
     return event
+
+
+def make_printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: every text as `printable` has it."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = printable(value)
+    return event
+
+
+def printable(text: str) -> str:
+    """A peer's text without what a terminal would obey or an encoding refuse: U+FFFD stands for it."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)

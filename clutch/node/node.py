@@ -145,7 +145,7 @@ class Node:
             sink=(lambda: WavSink(path, self._write)) if config.recording.enabled else None,
             ring_timeout_s=config.limits.ring_timeout_s,
             max_duration_s=config.limits.max_duration_s,
-            caller=str(session.invite.from_.uri),
+            caller=str(attrs.evolve(session.invite.from_.uri, password=None)),
             callee=extension,
         )
         self.calls.start(spec)

@@ -128,7 +128,7 @@ def _spec(
         sink=sink,
         ring_timeout_s=dial.ring_timeout_s,
         caller=str(own.uri),
-        callee=dial.target,
+        callee=str(attrs.evolve(target, password=None)),
     )
 
 
@@ -147,7 +147,7 @@ async def _target(text: str, network: Network) -> tuple[Uri, str]:
 
 
 def _check_room(path: Path) -> None:
-    """See that a recording can be made, or can replace an older one; a device or a folder it must not replace."""
+    """See that a recording can be made. It may replace an older file, but no folder and no device."""
     if path.exists() and not path.is_file():
         raise NodeError(f"cannot record to {path}: it is not a file")
     try:
@@ -157,7 +157,7 @@ def _check_room(path: Path) -> None:
 
 
 def _replace(path: Path, write: Writer) -> WavSink:
-    """The sink of a call that was answered. It writes over nothing, but a person who names a file means it."""
+    """The sink of an answered call. Sinks write over nothing, but a person who names a file means it."""
     path.unlink(missing_ok=True)
     return WavSink(path, write, ("uplink",))
 

@@ -39,7 +39,7 @@ async def start_service(system: System, name: str, serve: Callable[..., Awaitabl
 
 
 def _advice(name: str, refusal: Exception) -> str:
-    """Which keys to set when a service cannot have its address; its table in the configuration has its name."""
+    """Which keys to set if a service cannot have its address: they are in the table of its name."""
     if isinstance(refusal, PortInUse):
         return f"; choose another with --set {name}.port=PORT"
     if isinstance(refusal, AddressUnavailable):

@@ -121,7 +121,7 @@ def footprint(node: RunningNode) -> Footprint:
 
 
 def wait_for_footprint(node: RunningNode, before: Footprint) -> None:
-    """Wait until a node holds no more than `before`. It may be less: that request may have met another's end."""
+    """Wait until a node holds no more than `before`; less if that was counted while a request ended."""
     until(
         lambda: (now := footprint(node)).tasks <= before.tasks and now.fds <= before.fds,
         f"no more than {before} is left",

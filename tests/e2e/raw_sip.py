@@ -7,8 +7,9 @@ import re
 import socket
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
-from clutch.wire.sip.message import Request, Response, parse_message
+from clutch.wire.sip.message import Request, Response, parse_message, response_to
 
 PATIENCE_S = 20.0
 """How long a peer waits before the test fails; no assertion depends on it."""
@@ -64,7 +65,7 @@ def invite(user: str = "echo", body: str | bytes = OFFER, **fields: str | None) 
 
 
 def follow(response: Response, method: str, body: str = "", *, step: int = 0) -> bytes:
-    """The ACK to a response, or with a `step` a later request of its dialog: fields are copied as they stand."""
+    """The ACK to a response, or with a `step` a later request of its dialog. Fields are copied unread."""
     copied = {name: response.headers.get(name) or "" for name in ("Via", "From", "To", "Call-ID")}
     digits = re.match(r"\d{1,9}", response.headers.get("CSeq") or "")
     number = int(digits[0]) if digits else 0
@@ -98,13 +99,18 @@ class Peer:
         self.socket.connect(("127.0.0.1", node_port))
         self.socket.settimeout(PATIENCE_S)
 
-    def __enter__(self) -> Peer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.socket.close()
+
+    @property
+    def contact(self) -> str:
+        """For requests of the node: the other Contact of ours is an address where nobody is."""
+        return f"<sip:tester@127.0.0.1:{self.socket.getsockname()[1]}>"
 
     def send(self, data: bytes) -> None:
         """Send a datagram."""
@@ -157,3 +163,52 @@ class Peer:
                 self.hang_up(response)
             else:
                 self.send(follow(response, "ACK"))
+
+
+class Callee:
+    """A UDP socket that is called, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(type=socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(PATIENCE_S)
+        self.heard: list[bytes] = []
+        """Every datagram that came."""
+        self._caller = ("", 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    @property
+    def uri(self) -> str:
+        """How to call it."""
+        return f"sip:bob@127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def expect(self, method: str) -> Request:
+        """Wait for a request, passing over others."""
+        while True:
+            data, self._caller = self.socket.recvfrom(65_535)
+            self.heard.append(data)
+            message = parse_message(data)
+            if isinstance(message, Request) and message.method == method:
+                return message
+
+    def answer(
+        self, request: Request, status: int, body: bytes = b"", reason: str | None = None, **fields: str
+    ) -> None:
+        """Respond; `fields` as in `draft`."""
+        headers = [("Contact", f"<{self.uri}>"), ("Content-Type", "application/sdp")]
+        headers += [(name.replace("_", "-"), value) for name, value in fields.items()]
+        response = response_to(request, status, reason, to_tag="bob", headers=headers)
+        response.body = body
+        self.socket.sendto(response.to_bytes(), self._caller)
+
+    def refuse(self, status: int, challenge: str = "") -> None:
+        """Refuse the next INVITE, for want of credentials perhaps, and wait until that is acknowledged."""
+        self.answer(self.expect("INVITE"), status, WWW_Authenticate=challenge or 'Digest realm=""')
+        self.expect("ACK")

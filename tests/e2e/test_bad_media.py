@@ -14,7 +14,17 @@ import pytest
 from clutch.media.wav import read_wav
 from clutch.wire.sdp.session import Session
 from clutch.wire.sip.message import Request, Response
-from tests.e2e.processes import calling, clean, clutch, finish, footprint, summary, target, until, wait_for_footprint
+from tests.e2e.processes import (
+    calling,
+    clean,
+    clutch,
+    finish,
+    footprint,
+    summary,
+    target,
+    until,
+    wait_for_footprint,
+)
 from tests.e2e.raw_sip import OFFER, Peer, follow, invite
 from tests.interop.node import RunningNode, free_port, running_node
 from tests.interop.sound import channels, compare
@@ -24,16 +34,16 @@ AUDIO = f"m={AUDIO}"
 
 
 @pytest.fixture
-def peer(shared_node: RunningNode) -> Iterator[Peer]:
+def peer(attacked_node: RunningNode) -> Iterator[Peer]:
     """Somebody who talks to the shared node; after the test it is as it was before."""
-    before = footprint(shared_node)
-    with Peer(shared_node.sip_port) as peer:
+    before = footprint(attacked_node)
+    with Peer(attacked_node.sip_port) as peer:
         yield peer
-    wait_for_footprint(shared_node, before)
-    assert clean(shared_node), shared_node.log()
+    wait_for_footprint(attacked_node, before)
+    assert clean(attacked_node), attacked_node.log()
 
 
-UNREADABLE = {
+UNREADABLE: dict[str, str | bytes] = {
     "words": "hello",
     "bytes": b"\x80\x00\xff\xfe" * 50,
     "only_line_breaks": "\n\n\n",
@@ -44,13 +54,13 @@ UNREADABLE = {
     "null_in_a_line": OFFER.replace("s=-", "s=\0"),
     "no_address": OFFER.replace("c=IN IP4 127.0.0.1\n", ""),
     "half_an_address": OFFER.replace("c=IN IP4 127.0.0.1", "c=IN IP4"),
+    "address_of_another_network": OFFER.replace("c=IN IP4", "c=ATM NSAP"),
     "port_too_large": OFFER.replace("40000", "99999"),
     "port_of_words": OFFER.replace("40000", "many"),
     "port_below_zero": OFFER.replace("40000", "-1"),
     "no_formats": OFFER.replace(" 0 8 101", ""),
     "mapping_of_nonsense": OFFER.replace("a=rtpmap:8 PCMA/8000", "a=rtpmap:8"),
     "too_many_streams": FIRST_LINES + AUDIO * 200,
-    "too_long": OFFER + "a=x\n" * 8000,
 }
 """Refused with 400."""
 
@@ -59,15 +69,14 @@ UNUSABLE = {
     "video_only": FIRST_LINES + "m=video 40000 RTP/AVP 31\n",
     "stream_switched_off": OFFER.replace("40000", "0"),
     "encrypted_only": OFFER.replace("RTP/AVP", "RTP/SAVP"),
-    "codec_unknown": OFFER.replace("0 8 101", "96").replace("PCM", "SPEEX"),
+    "codec_unknown": OFFER.replace("0 8 101", "77").replace("PCM", "SPEEX"),
     "events_only": OFFER.replace("0 8 101", "101"),
     "another_family": OFFER.replace("IP4 127.0.0.1", "IP6 ::1"),
-    "another_kind_of_network": OFFER.replace("c=IN IP4", "c=ATM NSAP"),
     "name_for_an_address": OFFER.replace("c=IN IP4 127.0.0.1", "c=IN IP4 host.invalid"),
 }
 """Refused with 488."""
 
-ODD_BUT_RIGHT = {
+ODD_BUT_RIGHT: dict[str, str | bytes] = {
     "line_feeds_only": OFFER.encode(),
     "a_session_line_unknown": OFFER.replace("s=-", "s=-\ni=a\nz=0 0\nk=clear:x"),
     "attributes_unknown": OFFER + "a=frobnicate:1 2 3\na=ptime:abc\na=fmtp:0\n",
@@ -75,6 +84,7 @@ ODD_BUT_RIGHT = {
     "no_time": OFFER.replace("t=0 0\n", ""),
     "on_hold": OFFER.replace("sendrecv", "inactive"),
     "on_hold_the_old_way": OFFER.replace("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0"),
+    "twelve_thousand_lines": OFFER + "a=x\n" * 12_000,
     "bytes_that_are_no_text": OFFER.replace("s=-", "s=\udcff\udcfe"),
 }
 
@@ -102,7 +112,7 @@ def test_an_odd_description_that_is_right_makes_a_call(peer: Peer, name: str) ->
 @pytest.mark.parametrize("body", ["", "hello", UNUSABLE["codec_unknown"]])
 def test_an_ack_without_a_usable_answer_ends_the_call(peer: Peer, body: str) -> None:
     """The INVITE had no offer, so ours is in the 200 and the answer belongs in the ACK."""
-    offer = peer.ask(invite(body=""))
+    offer = peer.ask(invite(body="", Contact=peer.contact))
     assert offer.status == 200
     peer.send(follow(offer, "ACK", body))
     bye = next(message for message in iter(peer.receive, None) if isinstance(message, Request))
@@ -111,12 +121,14 @@ def test_an_ack_without_a_usable_answer_ends_the_call(peer: Peer, body: str) -> 
 
 
 @pytest.mark.parametrize("body", [UNREADABLE["words"], UNUSABLE["codec_unknown"]])
-def test_a_change_that_cannot_be_made_leaves_the_call(peer: Peer, shared_node: RunningNode, body: str) -> None:
+def test_a_change_that_cannot_be_made_leaves_the_call(
+    peer: Peer, attacked_node: RunningNode, body: str
+) -> None:
     answer = peer.ask(invite())
     peer.send(follow(answer, "ACK"))
     refused = peer.ask(follow(answer, "INVITE", body, step=1))
     assert refused.status in {400, 488}
-    assert shared_node.status()["calls"] == 1
+    assert attacked_node.status()["calls"] == 1
     assert peer.ask(follow(answer, "BYE", step=2)).status == 200
 
 
@@ -126,7 +138,9 @@ def test_garbled_descriptions(peer: Peer) -> None:
         body = bytearray(OFFER.replace("\n", "\r\n").encode())
         for _ in range(rng.randrange(1, 5)):
             at = rng.randrange(len(body))
-            body[at : at + rng.randrange(3)] = rng.choice([rng.randbytes(1), b"", b"9" * 12, b"\r\n", b"m=audio 1 "])
+            body[at : at + rng.randrange(3)] = rng.choice(
+                [rng.randbytes(1), b"", b"9" * 12, b"\r\n", b"m=audio 1 "]
+            )
         peer.send(invite(body=bytes(body)))
         if number % 10 == 0:
             peer.catch_up()
@@ -209,6 +223,6 @@ def test_packets_that_do_not_belong_do_not_hurt_a_call(speech: Path, tmp_path: P
         assert clean(node), node.log()
 
 
-def test_after_all_that_a_call_is_a_call(shared_node: RunningNode) -> None:
-    done = clutch("call", target(shared_node, "echo"), "--duration", "0.5", "--json")
+def test_after_all_that_a_call_is_a_call(attacked_node: RunningNode) -> None:
+    done = clutch("call", target(attacked_node, "echo"), "--duration", "0.5", "--json")
     assert (done.returncode, summary(done)["status"]) == (0, "completed")

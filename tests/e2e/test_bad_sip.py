@@ -19,14 +19,14 @@ SEED = 4475
 
 
 @pytest.fixture
-def peer(shared_node: RunningNode) -> Iterator[Peer]:
+def peer(attacked_node: RunningNode) -> Iterator[Peer]:
     """Somebody who talks to the shared node; after the test it is as it was before."""
-    before = footprint(shared_node)
-    with Peer(shared_node.sip_port) as peer:
+    before = footprint(attacked_node)
+    with Peer(attacked_node.sip_port) as peer:
         yield peer
         peer.catch_up()
-    wait_for_footprint(shared_node, before)
-    assert clean(shared_node), shared_node.log()
+    wait_for_footprint(attacked_node, before)
+    assert clean(attacked_node), attacked_node.log()
 
 
 MALFORMED = {
@@ -79,7 +79,7 @@ REFUSALS: dict[str, tuple[bytes, int, str, str | None]] = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_request_is_answered(peer: Peer, shared_node: RunningNode, name: str) -> None:
+def test_a_malformed_request_is_answered(peer: Peer, attacked_node: RunningNode, name: str) -> None:
     answer = peer.ask(MALFORMED[name])
     assert answer.status == 400
     assert answer.reason
@@ -110,16 +110,16 @@ def torture_host() -> str:
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"quotbal"}))
-def test_the_invalid_messages_of_rfc_4475(shared_node: RunningNode, torture_host: str, name: str) -> None:
+def test_the_invalid_messages_of_rfc_4475(attacked_node: RunningNode, torture_host: str, name: str) -> None:
     text, status = REFUSED[name]
-    before = shared_node.status()["sip"]["malformed"]
-    with Peer(shared_node.sip_port, torture_host, 5060) as peer:
+    before = attacked_node.status()["sip"]["malformed"]
+    with Peer(attacked_node.sip_port, torture_host, 5060) as peer:
         peer.send(crlf(text))
         answer = peer.receive()
         peer.catch_up()
     assert isinstance(answer, Response)
     assert answer.status == status
-    assert shared_node.status()["sip"]["malformed"] == before + 1
+    assert attacked_node.status()["sip"]["malformed"] == before + 1
 
 
 SILENT = {
@@ -141,23 +141,23 @@ SILENT = {
 
 @pytest.mark.parametrize("name", SILENT)
 def test_what_cannot_or_must_not_be_answered_is_counted_in_silence(
-    peer: Peer, shared_node: RunningNode, name: str
+    peer: Peer, attacked_node: RunningNode, name: str
 ) -> None:
-    before = shared_node.status()["sip"]
+    before = attacked_node.status()["sip"]
     peer.send(SILENT[name])
     answers: list[Response] = []
     peer.catch_up(answers.append)
-    after = shared_node.status()["sip"]
+    after = attacked_node.status()["sip"]
     assert answers == []
     assert after["malformed"] + after["stray"] == before["malformed"] + before["stray"] + 1
 
 
 @pytest.mark.parametrize("ping", [b"", b"\r\n\r\n", b"\0", b"    "])
-def test_keep_alives_are_not_counted(peer: Peer, shared_node: RunningNode, ping: bytes) -> None:
-    before = shared_node.status()["sip"]["malformed"]
+def test_keep_alives_are_not_counted(peer: Peer, attacked_node: RunningNode, ping: bytes) -> None:
+    before = attacked_node.status()["sip"]["malformed"]
     peer.send(ping)
     peer.catch_up()
-    assert shared_node.status()["sip"]["malformed"] == before
+    assert attacked_node.status()["sip"]["malformed"] == before
 
 
 Mutation = Callable[[random.Random], bytes]
@@ -204,9 +204,9 @@ def shuffled(rng: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize(("make", "times"), [(noise, 1500), (cut, 1000), (garbled, 1500), (shuffled, 500)])
-def test_thousands_of_them(peer: Peer, shared_node: RunningNode, make: Mutation, times: int) -> None:
+def test_thousands_of_them(peer: Peer, attacked_node: RunningNode, make: Mutation, times: int) -> None:
     rng = random.Random(SEED)
-    before = shared_node.status()["sip"]["malformed"]
+    before = attacked_node.status()["sip"]["malformed"]
     seen: Counter[int] = Counter()
     for number in range(times):
         peer.send(make(rng))
@@ -215,10 +215,9 @@ def test_thousands_of_them(peer: Peer, shared_node: RunningNode, make: Mutation,
     peer.catch_up(lambda response: seen.update([response.status]))
     print(make.__name__, dict(sorted(seen.items())))
     assert not seen[500]
-    assert shared_node.status()["sip"]["malformed"] > before + times // 10
+    assert attacked_node.status()["sip"]["malformed"] > before + times // 10
 
 
-def test_after_all_that_a_call_is_a_call(shared_node: RunningNode) -> None:
-    done = clutch("call", target(shared_node, "echo"), "--duration", "0.5", "--json")
+def test_after_all_that_a_call_is_a_call(attacked_node: RunningNode) -> None:
+    done = clutch("call", target(attacked_node, "echo"), "--duration", "0.5", "--json")
     assert (done.returncode, summary(done)["status"]) == (0, "completed")
-    assert shared_node.settled()["ended"]["completed"]

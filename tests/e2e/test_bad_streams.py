@@ -14,6 +14,7 @@ import pytest
 from clutch.wire.sip.message import Response, parse_message
 from tests.e2e.processes import clean, footprint, until, wait_for_footprint
 from tests.e2e.raw_sip import PATIENCE_S, draft, invite
+from tests.e2e.test_bad_sip import MALFORMED, REFUSALS
 from tests.interop.node import RunningNode, running_node
 
 IDLE_S = 1.0
@@ -28,6 +29,7 @@ IMPATIENT = (
     f"hypercorn.config.Config.keep_alive_timeout = {IDLE_S}\n"
     "from clutch.cli.main import main\n"
     "main(prog_name='clutch')",
+    "run",
 )
 """The command, with less patience for idle connections than minutes, and less room than for 1000 of SIP."""
 
@@ -105,6 +107,21 @@ def test_a_broken_message_in_its_frame_costs_only_itself(node: RunningNode) -> N
         assert answers(rest(connection)) == [400, 405, 200]
 
 
+def test_what_is_answered_to_a_datagram_is_answered_on_a_stream(node: RunningNode) -> None:
+    framed = {name: data for name, data in MALFORMED.items() if not name.startswith("content_length")}
+    expected = sorted([400] * len(framed) + [status for _, status, _, _ in REFUSALS.values()])
+    seen: list[int] = []
+    with connect(node) as connection, connection.makefile("rb") as stream:
+        for request in (*framed.values(), *(request for request, *_ in REFUSALS.values())):
+            connection.sendall(over_tcp(request))
+        while len(seen) < len(expected):
+            line = stream.readline()
+            assert line, seen
+            if line.startswith(b"SIP/2.0 ") and not line.startswith(b"SIP/2.0 1"):
+                seen.append(int(line.split()[1]))
+    assert sorted(seen) == expected
+
+
 @pytest.mark.parametrize("part", [1, 40, -1])
 def test_half_a_message_and_a_goodbye(node: RunningNode, part: int) -> None:
     with connect(node) as connection:
@@ -156,7 +173,7 @@ def crowd(node: RunningNode, stack: contextlib.ExitStack, number: int) -> list[s
     def are_all_there() -> bool:
         for connection in held:
             connection.sendall(PING)
-        return node.status()["sip"]["connections"] == len(held)
+        return bool(node.status()["sip"]["connections"] == len(held))
 
     while len(held) < number:  # in handfuls: the kernel's queue of new ones is short
         held += [stack.enter_context(connect(node)) for _ in range(50)]

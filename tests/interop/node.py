@@ -73,14 +73,16 @@ class RunningNode:
 
 
 @contextmanager
-def running_node(data: Path, *settings: str, command: Sequence[str] = (CLUTCH,)) -> Iterator[RunningNode]:
+def running_node(
+    data: Path, *settings: str, command: Sequence[str] = (CLUTCH, "run")
+) -> Iterator[RunningNode]:
     """Start a node and wait for its greeting; make sure that it is gone afterwards."""
     data.mkdir(exist_ok=True)
     sip, http = free_port(), free_port()
     sets = [f"sip.port={sip}", f"http.port={http}", "node.drain_s=0", *settings]
     options = ["--data", str(data), *(part for text in sets for part in ("--set", text))]
     with (data / "log").open("w") as log:
-        process = subprocess.Popen([*command, "run", *options], stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             greeting = _greeting(process)
             assert "is up" in greeting, (data / "log").read_text()

@@ -116,30 +116,3 @@ def test_copies_are_independent() -> None:
     assert headers != Headers([("To", "T")])
     assert headers != [("To", "t")]
     assert repr(headers) == "Headers([('To', 't')])"
-
-
-def test_what_was_parsed_is_kept_until_its_field_changes() -> None:
-    headers = Headers([("To", "a"), ("From", "b")])
-    calls: list[str] = []
-
-    def parsed() -> str:
-        def parse() -> str:
-            calls.append(value := ",".join(headers.get_all("To")))
-            return value
-
-        return headers.parsed("t", parse)
-
-    assert (parsed(), parsed(), calls) == ("a", "a", ["a"])
-    headers.set("From", "c")
-    assert (parsed(), calls) == ("a", ["a"])
-    for change in (
-        lambda: headers.add("To", "x"),
-        lambda: headers.prepend("t", "y"),
-        lambda: headers.remove_first("to"),
-        lambda: headers.set("TO", "z"),
-        lambda: headers.remove("To"),
-    ):
-        change()
-        assert parsed() == ",".join(headers.get_all("To"))
-    assert calls == ["a", "a,x", "y,a,x", "a,x", "z", ""]
-    assert headers.copy().parsed("To", lambda: "its own") == "its own"

@@ -72,6 +72,8 @@ class Core:
                 try:
                     await self._run_timers()
                 finally:
+                    # First the readers, or their closed sockets would hide what went wrong here.
+                    nursery.cancel_scope.cancel(reason="the endpoint is ending")
                     self.transports.close()
         finally:
             for session in list(self.sessions):
@@ -150,9 +152,8 @@ class Core:
     def with_flow(self, uri: Uri, kept: Flow | None, use: Callable[[Flow | None], None]) -> None:
         """Call `use` with the way to the host of `uri`: at once, or when its name has been resolved.
 
-        `kept` is used instead while it is an open connection (RFC 5923), and if `uri` names an address of a
-        private network that `kept` does not lie in: a peer behind either can often be reached no other way.
-        None means that there is no way.
+        `kept` is used instead while it is an open connection (RFC 5923), and if `uri` lies behind a NAT that
+        `kept` leads to: such a peer can often be reached no other way. None means that there is no way.
         """
         if kept is not None and (self._is_connection(kept) or _is_behind_nat(uri.host, kept.remote[0])):
             use(kept)
@@ -206,12 +207,11 @@ class Core:
 
 
 def _is_behind_nat(host: str, source: str) -> bool:
+    """True if `host` is an address of some private network, and what it sends comes from the internet."""
     address = _ip_address(host)
-    return (
-        address is not None
-        and ipaddress.ip_address(address).is_private
-        and ipaddress.ip_address(source).is_global
-    )
+    if address is None or ipaddress.ip_address(address).is_global:
+        return False
+    return ipaddress.ip_address(source).is_global
 
 
 def _ip_address(host: str) -> str | None:

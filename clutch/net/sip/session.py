@@ -49,9 +49,8 @@ from clutch.wire.sip.message import Request, Response
 from clutch.wire.sip.reason import Q850, ReasonValue, cause_of, reasons_of
 from clutch.wire.sip.transaction import State
 
-
 MAX_CHALLENGES = 8
-"""Challenges that a session answers: a proxy's and the peer's, each with a stale nonce, to INVITE and to BYE."""
+"""Challenges that a session answers: a proxy's and the peer's, to INVITE and BYE, each with a stale nonce."""
 
 
 @attrs.define(eq=False)
@@ -338,7 +337,7 @@ class SipSession:
         return request
 
     def _open_early(self, client: ClientTransaction, response: Response) -> None:
-        """A provisional response makes a dialog if it has a tag (section 12.1): the peer may send requests in it."""
+        """A provisional response with a tag makes a dialog (section 12.1); the peer may use it."""
         tag = response.to.tag if response.status > 100 else None
         if tag is not None and tag not in self._early and len(self._early) < MAX_FORKS:
             dialog = self._early[tag] = Dialog.as_uac(client.request, response)

@@ -44,7 +44,7 @@ class Bind:
     port: int
     """0: any free one."""
     advertise: str | None = None
-    """The IP address at which peers reach this one, where it is another: what Via and Contact say behind a NAT.
+    """The IP address at which peers reach this one, if it is another: Via and Contact say it (NAT).
     No two binds of one transport and port may have the same."""
 
     def __str__(self) -> str:
@@ -159,7 +159,7 @@ class Transports:
         return not flow.reliable or flow in self._connections
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """Send a message, connecting first if need be. What cannot be sent is told to `Upper.lost`, now or later."""
+        """Send a message, connecting first if need be. What cannot be sent is told to `Upper.lost`."""
         if self._closed:
             return
         if not flow.reliable:

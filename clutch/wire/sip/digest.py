@@ -108,7 +108,7 @@ class DigestClient:
         return [(key[0], str(self._credentials(self._sessions[key], request))) for key in keys]
 
     def renew(self, earlier: Request, request: Request) -> list[tuple[str, str]]:
-        """Credentials of its own for a request that follows an `earlier` one, for the same realms (section 22.3).
+        """Credentials of its own for a request that follows an `earlier` one (section 22.3).
 
         A server that takes a nonce only once may challenge them without calling it stale: `answer` then tries
         once more, for the password was right before.

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TypeAlias
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeAlias, TypeVar
 
 from clutch.wire.sip.errors import SipParseError
+
+T = TypeVar("T")
 
 Params: TypeAlias = tuple[tuple[str, str | None], ...]
 """Parameters in wire order: name and value, as written (values keep their quotes); None without ``=``."""
@@ -26,6 +30,16 @@ _HOST = re.compile(r"[A-Za-z0-9\-._]+")
 _GAP = re.compile(r"[ \t]+")
 _IN_QUOTES = re.compile(r'["\\]')
 _SPECIAL = {separator: re.compile(f'["<{separator}]') for separator in ",;"}
+
+
+def remembering(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """A function like `parse`, whose results are frozen, that knows those of the last short texts."""
+    remembered = lru_cache(maxsize=4_096)(parse)
+
+    def parse_text(text: str) -> T:
+        return remembered(text) if len(text) <= 256 else parse(text)
+
+    return parse_text
 
 
 def is_token(text: str) -> bool:

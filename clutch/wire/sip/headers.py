@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TypeVar, cast
 
 from clutch.wire.sip.errors import SipParseError
 from clutch.wire.sip.grammar import LWS, split_list
-
-T = TypeVar("T")
 
 COMPACT_FORMS = {
     "a": "Accept-Contact",
@@ -99,11 +96,10 @@ class Headers:
     been joined. Equal if the same values stand under the same names, in any case, in the same order.
     """
 
-    __slots__ = ("_fields", "_parsed")
+    __slots__ = ("_fields",)
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._fields: list[tuple[str, str, str]] = [_field(name, value) for name, value in items]
-        self._parsed: dict[str, object] = {}
 
     def get(self, name: str) -> str | None:
         """The first field value called `name`, as written (a comma list whole), or None."""
@@ -132,33 +128,19 @@ class Headers:
         key = _key(name)
         return [field[0] for field in self._fields].count(key)
 
-    def parsed(self, name: str, parse: Callable[[], T]) -> T:
-        """What `parse` made of the fields called `name`; it is asked again only when they have changed.
-
-        One name is always parsed in one way. What `parse` raises is not kept.
-        """
-        key = _key(name)
-        if key not in self._parsed:
-            self._parsed[key] = parse()
-        return cast("T", self._parsed[key])
-
     def add(self, name: str, value: str) -> None:
         """Append a field."""
-        field = _field(name, value)
-        self._parsed.pop(field[0], None)
-        self._fields.append(field)
+        self._fields.append(_field(name, value))
 
     def prepend(self, name: str, value: str) -> None:
         """Put a field before all others of its name; before everything if there are none."""
         field = _field(name, value)
-        self._parsed.pop(field[0], None)
         at = next((index for index, old in enumerate(self._fields) if old[0] == field[0]), 0)
         self._fields.insert(at, field)
 
     def set(self, name: str, value: str) -> None:
         """Replace all fields called `name` by one, in the place of the first; append if there are none."""
         field = _field(name, value)
-        self._parsed.pop(field[0], None)
         at = next((index for index, old in enumerate(self._fields) if old[0] == field[0]), len(self._fields))
         self._fields = [old for old in self._fields if old[0] != field[0]]
         self._fields.insert(at, field)
@@ -166,7 +148,6 @@ class Headers:
     def remove(self, name: str) -> None:
         """Drop all fields called `name`, if any."""
         key = _key(name)
-        self._parsed.pop(key, None)
         self._fields = [field for field in self._fields if field[0] != key]
 
     def remove_first(self, name: str) -> None:
@@ -175,7 +156,6 @@ class Headers:
         Raises SipParseError(400) if the list cannot be split.
         """
         key = _key(name)
-        self._parsed.pop(key, None)
         for index, (field, shown, line) in enumerate(self._fields):
             if field == key:
                 rest = split_list(line, ",")[1:] if key in COMMA_LISTS else []

@@ -83,9 +83,9 @@ class TransactionLayer:
     token: Callable[[], str]
     """Makes unguessable tokens for branches and tags: letters and digits, at least 64 bits of randomness."""
     max_server_transactions: int = 32_000
-    """How many requests of ordinary size are served at once: 1,000 a second, for the 32 s that each is kept; a
-    big one counts for several. Above it, those outside dialogs get a stateless 503; inside dialogs twice as many
-    are let in, so that a flood of new calls does not keep the old ones from ending."""
+    """How many requests of ordinary size are served at once: 1,000 a second, for the 32 s that each is kept.
+    A big one counts for several. Above it, those outside dialogs get a stateless 503; inside dialogs twice as
+    many are let in, so that a flood of new calls does not keep the old ones from ending."""
     counters: Counters = attrs.field(init=False, factory=Counters)
     _clients: dict[Key, ClientTransaction] = attrs.field(init=False, factory=dict)
     _servers: dict[Key, ServerTransaction] = attrs.field(init=False, factory=dict)
@@ -226,9 +226,7 @@ class TransactionLayer:
 
     def _receive_response(self, response: Response, now: float) -> None:
         client = self._clients.get(client_key(response))
-        if (
-            client is None or len(response.headers.get_all("Via")) != 1
-        ):  # 8.1.3.3: more than one Via is a misrouted response
+        if client is None or len(response.vias) != 1:  # 8.1.3.3: more than one Via is a misrouted response
             self.counters.stray += 1
             return
         status = response.status

@@ -205,7 +205,7 @@ def _check_fields(message: Message) -> None:
     for name in _SINGLE:
         if message.headers.count(name) > 1:
             raise SipParseError(400, f"{name} is there more than once")
-    # Reading a typed field is its check. Below the top, Via values are copied as they stand, so nobody reads them.
+    # Reading a typed field is its check. Nobody reads the Via values below the top: they are copied.
     _ = (message.via, message.from_, message.to, message.call_id, message.cseq, message.max_forwards)
     _ = (message.contacts, message.routes, message.record_routes)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from clutch.wire.sip.errors import SipParseError
 from clutch.wire.sip.fields import CSeq, NameAddr, Via
-from clutch.wire.sip.grammar import LWS, decimal
+from clutch.wire.sip.grammar import LWS, decimal, remembering
 from clutch.wire.sip.headers import Headers
 
 MAX_EXPIRES = 2**32 - 1
@@ -15,13 +15,17 @@ MAX_EXPIRES = 2**32 - 1
 
 T = TypeVar("T")
 
+# The same few values stand in every message of a call and are asked for again and again.
+_name_addr = remembering(NameAddr.parse)
+_via = remembering(Via.parse)
+_cseq = remembering(CSeq.parse)
+
 
 class TypedFields:
     """What `Request` and `Response` share; a base class because both are messages to whoever reads them.
 
-    What was parsed is kept until its field changes; what is returned is for the caller to keep. Every property
-    raises SipParseError(400), which names the field, if its value is bad, and, where its type has no None, if
-    it is missing.
+    No message keeps what was parsed: `headers` may change. Every property raises SipParseError(400), which
+    names the field, if its value is bad, and, where its type has no None, if it is missing.
     """
 
     __slots__ = ()
@@ -31,41 +35,38 @@ class TypedFields:
     @property
     def vias(self) -> list[Via]:
         """All Via values, topmost first."""
-        return _read_all("Via", self.headers, Via.parse)
+        return self._all("Via", _via)
 
     @property
     def via(self) -> Via:
         """The topmost Via; those below it are not looked at."""
-
-        def top() -> Via:
-            return _read("Via", next(iter(self.headers.get_all("Via")), None), Via.parse)
-
-        return self.headers.parsed("Via", top)
+        values = self.headers.get_all("Via")
+        return _read("Via", values[0] if values else None, _via)
 
     @property
     def from_(self) -> NameAddr:
         """From: the originator of the request."""
-        return self._one("From", NameAddr.parse)
+        return _read("From", self.headers.get("From"), _name_addr)
 
     @property
     def to(self) -> NameAddr:
         """To: the logical recipient of the request."""
-        return self._one("To", NameAddr.parse)
+        return _read("To", self.headers.get("To"), _name_addr)
 
     @property
     def call_id(self) -> str:
         """Call-ID."""
-        return self._one("Call-ID", _call_id)
+        return _read("Call-ID", self.headers.get("Call-ID"), _call_id)
 
     @property
     def cseq(self) -> CSeq:
         """CSeq."""
-        return self._one("CSeq", CSeq.parse)
+        return _read("CSeq", self.headers.get("CSeq"), _cseq)
 
     @property
     def contacts(self) -> list[NameAddr]:
         """All Contact addresses; empty for ``Contact: *``."""
-        return [] if self.contact_is_wildcard else self._all("Contact", NameAddr.parse)
+        return [] if self.contact_is_wildcard else self._all("Contact", _name_addr)
 
     @property
     def contact(self) -> NameAddr | None:
@@ -81,12 +82,12 @@ class TypedFields:
     @property
     def routes(self) -> list[NameAddr]:
         """All Route values, next hop first."""
-        return self._all("Route", NameAddr.parse)
+        return self._all("Route", _name_addr)
 
     @property
     def record_routes(self) -> list[NameAddr]:
         """All Record-Route values, in wire order."""
-        return self._all("Record-Route", NameAddr.parse)
+        return self._all("Record-Route", _name_addr)
 
     @property
     def max_forwards(self) -> int | None:
@@ -103,21 +104,15 @@ class TypedFields:
         """Media type of the body in lower case, without its parameters."""
         return self._optional("Content-Type", _media_type)
 
-    def _one(self, name: str, parse: Callable[[str], T]) -> T:
-        return self.headers.parsed(name, lambda: _read(name, self.headers.get(name), parse))
-
     def _all(self, name: str, parse: Callable[[str], T]) -> list[T]:
-        return self.headers.parsed(name, lambda: _read_all(name, self.headers, parse)).copy()
+        try:
+            return [parse(value) for value in self.headers.get_all(name)]
+        except SipParseError as error:
+            raise SipParseError(error.status, f"{name}: {error.reason}") from error
 
     def _optional(self, name: str, parse: Callable[[str], T]) -> T | None:
-        return None if name not in self.headers else self._one(name, parse)
-
-
-def _read_all(name: str, headers: Headers, parse: Callable[[str], T]) -> list[T]:
-    try:
-        return [parse(value) for value in headers.get_all(name)]
-    except SipParseError as error:
-        raise SipParseError(error.status, f"{name}: {error.reason}") from error
+        value = self.headers.get(name)
+        return None if value is None else _read(name, value, parse)
 
 
 def _read(name: str, value: str | None, parse: Callable[[str], T]) -> T:
