@@ -39,8 +39,8 @@ class MediaPlane(MediaPort[RtpStream], Protocol):
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """What this side was too slow for since the plane runs: tapped ``frames``, ``events``, and ``packets``
-        that the kernel did not take."""
+        """What this side was too slow for since the plane runs: tapped ``frames``, ``events``, and
+        ``packets`` that the kernel did not take."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve streams until cancelled; `open` works from the start report on. Closes what is left open."""

@@ -91,7 +91,7 @@ def _conflicts(config: Config) -> Iterator[str]:
     if rtp.first_port > rtp.last_port:
         yield f"rtp.first_port = {rtp.first_port}: must not be above rtp.last_port, {rtp.last_port}"
     elif rtp.first_port == rtp.last_port and rtp.first_port % 2:
-        yield f"rtp.first_port = {rtp.first_port}: must be even if rtp.last_port is the same; RTP has even ports"
+        yield f"rtp.first_port = {rtp.first_port}: must be even if it is the only port; RTP has even ones"
 
 
 class _BrokenRule(ValueError):

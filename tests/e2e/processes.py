@@ -59,10 +59,15 @@ def finish(process: subprocess.Popen[str]) -> Done:
 
 @contextmanager
 def calling(node: RunningNode, extension: str, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A `clutch call --json` that has been answered when the block begins."""
+    """A `clutch call --json` that the node has answered when the block begins; it is gone when it ends."""
+
+    def answered() -> int:
+        return sum(event["status"] == "in_progress" for event in events(node, "call.status"))
+
+    before = answered()
     process = start("call", target(node, extension), "--json", *options)
     try:
-        until(lambda: '"in_progress"' in node.log() and node.status()["calls"], "the call is answered")
+        until(lambda: answered() > before or process.poll() is not None, "the call is answered")
         yield process
     finally:
         if process.poll() is None:
@@ -91,9 +96,9 @@ def complaint(done: Done) -> str:
 
 
 def events(node: RunningNode, name: str) -> list[dict[str, Any]]:
-    """The log lines of one event."""
-    lines = map(json.loads, node.log().splitlines())
-    return [line for line in lines if line["event"] == name]
+    """The log lines of one event; the last one may still be on its way."""
+    whole = node.log().rpartition("\n")[0].splitlines()
+    return [line for line in map(json.loads, whole) if line["event"] == name]
 
 
 def clean(node: RunningNode) -> bool:

@@ -28,9 +28,7 @@ def call(node: RunningNode, extension: str, *options: str) -> tuple[int, dict[st
 
 
 @pytest.mark.parametrize(("codec", "least"), [("pcmu", 0.95), ("pcma", 0.95), ("opus", 0.8)])
-def test_speech_comes_back(
-    node: RunningNode, speech: Path, tmp_path: Path, codec: str, least: float
-) -> None:
+def test_speech_comes_back(node: RunningNode, speech: Path, tmp_path: Path, codec: str, least: float) -> None:
     heard = tmp_path / "heard.wav"
     status, summary = call(node, "echo", "--play", str(speech), "--record", str(heard), "--codec", codec)
     assert (status, summary["status"], summary["codec"]) == (0, "completed", codec)
