@@ -187,7 +187,7 @@ class JitterBuffer:
         return taken
 
     def _decode_next(self, now: int) -> Samples | None:
-        """Samples of the packet whose turn it is, none of a dropped one; None if it is missing or no audio."""
+        """Samples of the next packet, none of one that is dropped; None if it is missing or no audio."""
         taken = self._take()
         if taken is None:
             return None
