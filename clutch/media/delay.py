@@ -15,7 +15,7 @@ MIN_STEPS, START_STEPS, MAX_STEPS = 4, 8, 17
 START_WEIGHT = 2
 """The first guess holds for 200 packets."""
 LATE_WEIGHT = 10
-"""A packet that missed its tick counts as so many more: enough to be seen at once."""
+"""What missed its tick, as less delay was thought to do, counts as so many: enough to be seen at once."""
 TOLERANCE = 100
 """One packet in so many may come too late."""
 MEMORY = 500
@@ -61,8 +61,8 @@ class DelayEstimate:
         """Samples that a packet has been under way if it is played now, beyond the fastest one."""
         return signed32(now - timestamp - (self._base or 0))
 
-    def arrived(self, timestamp: int, now: int) -> int:
-        """Learn from a packet; returns the samples it was held up."""
+    def arrived(self, timestamp: int, now: int, *, late: bool) -> int:
+        """Learn from a packet, `late` if it missed its tick; returns the samples it was held up."""
         transit = now - timestamp
         if self._base is None or abs(signed32(transit - self._base)) > RESTART_FRAMES * self._frame:
             self._fastest = self._fastest_before = transit
@@ -73,15 +73,8 @@ class DelayEstimate:
         older = signed32(self._fastest_before - self._fastest) < 0
         self._base = self._fastest_before if older else self._fastest
         held_up = signed32(transit - self._base)
-        self._count(held_up, 1)
+        self._count(held_up, LATE_WEIGHT if late and held_up > self.needed else 1)
         return held_up
-
-    def was_late(self, held_up: int) -> bool:
-        """A packet missed its tick. True if more delay is needed than was thought."""
-        too_little = held_up > self.needed
-        if too_little:
-            self._count(held_up, LATE_WEIGHT)
-        return too_little
 
     def _forget_old_windows(self, transit: int, now: int) -> None:
         age = (now - self._window_start) % 0x1_0000_0000

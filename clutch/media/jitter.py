@@ -100,10 +100,8 @@ class JitterBuffer:
         if sequence in self._slots:
             self._counters.duplicate += 1
             return
-        held_up = self._delay.arrived(timestamp, now)
-        if self._starved:
-            self._starved = False
-            self._delay.was_late(held_up)
+        held_up = self._delay.arrived(timestamp, now, late=self._starved)
+        self._starved = False
         if not self._slots and not self._playing:
             self._next, self._missed = sequence, 0
             self._start = now + max(0, self._delay.needed - held_up)
@@ -134,7 +132,8 @@ class JitterBuffer:
         """What was played or learnt from before is only a copy and says nothing."""
         if self._missed >> age & 1:
             self._missed ^= 1 << age
-            self._grow |= self._delay.was_late(self._delay.arrived(timestamp, now))
+            self._grow = True
+            self._delay.arrived(timestamp, now, late=True)
 
     def _cut_delay(self) -> None:
         span = self._span(self._next)

@@ -50,7 +50,7 @@ static void forget_old_windows(struct delay *delay, uint32_t transit, uint32_t n
     delay->window_start = now;
 }
 
-int32_t delay_arrived(struct delay *delay, uint32_t timestamp, uint32_t now)
+int32_t delay_arrived(struct delay *delay, uint32_t timestamp, uint32_t now, bool late)
 {
     uint32_t transit = now - timestamp;
     int64_t change = since(transit, delay->base), restart = (int64_t)DELAY_RESTART_FRAMES * delay->frame;
@@ -65,16 +65,8 @@ int32_t delay_arrived(struct delay *delay, uint32_t timestamp, uint32_t now)
     bool older = since(delay->fastest_before, delay->fastest) < 0;
     delay->base = older ? delay->fastest_before : delay->fastest;
     int32_t held_up = since(transit, delay->base);
-    count(delay, held_up, 1);
+    count(delay, held_up, late && held_up > delay_needed(delay) ? DELAY_LATE_WEIGHT : 1);
     return held_up;
-}
-
-bool delay_was_late(struct delay *delay, int32_t held_up)
-{
-    bool too_little = held_up > delay_needed(delay);
-    if (too_little)
-        count(delay, held_up, DELAY_LATE_WEIGHT);
-    return too_little;
 }
 
 int32_t delay_needed(const struct delay *delay)

@@ -15,7 +15,7 @@ enum {
     DELAY_START_STEPS = 8,     /* 40 ms and ... */
     DELAY_MAX_STEPS = 17,      /* 85 ms; the wait for the next tick makes that 2, 3 and up to 6 frames */
     DELAY_START_WEIGHT = 2,    /* the first guess holds for 200 packets */
-    DELAY_LATE_WEIGHT = 10,    /* a packet that missed its tick counts as so many more: it is seen at once */
+    DELAY_LATE_WEIGHT = 10,    /* of a packet that missed its tick, as less was thought to do: seen at once */
     DELAY_TOLERANCE = 100,     /* one packet in so many may come too late */
     DELAY_MEMORY = 500,        /* when so many are counted all counts are halved */
     DELAY_WINDOW_FRAMES = 250, /* the fastest packet is forgotten after one to two windows of 5 s */
@@ -37,11 +37,8 @@ struct delay {
 /* Forget everything; frame is a multiple of DELAY_STEPS_PER_FRAME. */
 void delay_init(struct delay *delay, uint32_t frame);
 
-/* Learn from a packet; returns the samples it was held up, never negative. */
-int32_t delay_arrived(struct delay *delay, uint32_t timestamp, uint32_t now);
-
-/* A packet that was held up so long missed its tick. True if more delay is needed than was thought. */
-bool delay_was_late(struct delay *delay, int32_t held_up);
+/* Learn from a packet, `late` if it missed its tick; returns the samples it was held up, never negative. */
+int32_t delay_arrived(struct delay *delay, uint32_t timestamp, uint32_t now, bool late);
 
 /* Samples that a packet should be played after the fastest one could have come. */
 int32_t delay_needed(const struct delay *delay);

@@ -118,14 +118,13 @@ static void learn_from_late(struct jitter *jitter, uint16_t seq, uint32_t timest
     if ((jitter->missed & bit) == 0)
         return;
     jitter->missed ^= bit;
-    jitter->grow |= delay_was_late(&jitter->delay, delay_arrived(&jitter->delay, timestamp, now));
+    jitter->grow = true;
+    delay_arrived(&jitter->delay, timestamp, now, true);
 }
 
 static void learn(struct jitter *jitter, uint16_t seq, uint32_t timestamp, uint32_t now)
 {
-    int32_t held_up = delay_arrived(&jitter->delay, timestamp, now);
-    if (jitter->starved)
-        delay_was_late(&jitter->delay, held_up);
+    int32_t held_up = delay_arrived(&jitter->delay, timestamp, now, jitter->starved);
     jitter->starved = false;
     if (jitter->state != JITTER_EMPTY && jitter->state != JITTER_DRY)
         return;

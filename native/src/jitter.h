@@ -20,7 +20,7 @@
  *              clock or a new route by itself, and timestamps that leap by more than 1 s start it anew.
  *   Needed     is the shortest delay, in steps of 5 ms from 20 to 85 ms, for which at most 1 % of the last
  *              250 to 500 packets were held up longer: a histogram whose counts are halved when it is full. A
- *              packet that missed its tick counts ten times more, so that one is enough. It starts at 40 ms.
+ *              packet that missed its tick counts ten times, so that one is enough. It starts at 40 ms.
  *   Start      The first packet of a run, or after DRY, is played when it has waited for what is needed, the
  *              time it was held up included: at once, if that is already over.
  *   Waited     is the delay there really is: playing time minus timestamp minus base. Ticks come every 20 ms,
@@ -34,7 +34,8 @@
  *              packet is decoded and discarded. Three quiet packets must come before the next one is.
  * The first two are delay.h, the others playout.h with what this file tells it.
  *
- * Every packet stored is later taken (the caller counts it played, malformed or DISCARDED) or counted DISCARDED.
+ * Every packet stored is later taken (the caller counts it PLAYED, MALFORMED or DISCARDED) or counted
+ * DISCARDED here.
  */
 #ifndef CLUTCH_JITTER_H
 #define CLUTCH_JITTER_H

@@ -118,7 +118,7 @@ static bool should_add(struct playout *playout, uint32_t now)
     return too_little && (jitter->grow || loudness_is_quiet(&playout->loudness));
 }
 
-/* True if there is delay to spare for the quiet packet of n samples that was just taken, and others follow it. */
+/* True if there is delay to spare for the packet of n samples just taken, it is quiet, and others follow. */
 static bool should_drop(const struct playout *playout, uint32_t timestamp, size_t n, uint32_t now)
 {
     const struct jitter *jitter = &playout->jitter;
