@@ -1,8 +1,9 @@
 """The jitter buffer: packets in any order come out as a steady stream of samples.
 
-A packet waits in the slot of its sequence number until its turn. The buffer starts to play 40 ms after the
-first packet and goes back to buffering when the stream pauses, so the delay adapts at pauses only. While
-nothing waits, the position does not move: a packet that is late by less than the pause is still played.
+A packet waits in the slot of its sequence number until its turn, as long as `DelayEstimate` says. While
+nothing waits the position does not move, so the delay grows at once by as much as a packet is late. Where
+the speaker is quiet a frame is dropped or added, until the delay is what is needed. After a pause of the
+stream the buffer fills anew. native/src/jitter.h describes it in full.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import numpy as np
 
 from clutch.media.conceal import Concealer
 from clutch.media.counters import Counters
+from clutch.media.delay import DelayEstimate, signed32
 from clutch.media.g711 import Samples
+from clutch.media.loudness import Loudness
 
 WINDOW = 64
 """Packets this far from the position start the buffer anew: the sender jumped."""
-DELAY_US = 40_000
-"""Playing starts at the first tick this long after the first packet."""
 PAUSE_TICKS = 3
-"""After this many ticks without any packet the buffer waits for `DELAY_US` again."""
+"""After this many ticks without any packet the buffer fills anew."""
 MAX_DELAY_FRAMES = 10
-"""More waiting audio than this is too much delay …"""
-CUT_DELAY_FRAMES = 3
-"""… and is cut down to this, oldest first."""
+"""More waiting audio than this is too much delay and is cut, oldest first."""
+
+_TICKS_PER_SECOND = 50
 
 
 def _signed16(value: int) -> int:
@@ -47,12 +48,23 @@ class JitterBuffer:
     _counters: Counters
     _next: int
     """Sequence number whose turn it is; at first that of the first packet."""
-    _slots: dict[int, bytes] = attrs.field(factory=dict)
-    _first_arrival_us: int = 0
+    _slots: dict[int, tuple[int, bytes]] = attrs.field(factory=dict)
+    """Timestamp and payload."""
+    _start: int = 0
+    """When playing starts, on the RTP clock."""
     _playing: bool = False
     _played: bool = False
     """Whether playing ever started."""
     _idle_ticks: int = 0
+    """That found nothing waiting, since the last decoded packet."""
+    _starved: bool = False
+    """Whether the last tick was such a one, and no packet came since."""
+    _missed: int = 0
+    """Bit n: the packet `_next` - 1 - n was not there when its turn came."""
+    _grow: bool = False
+    """A packet was late: add delay without waiting for a quiet moment."""
+    _loudness: Loudness = attrs.field(factory=Loudness)
+    _delay: DelayEstimate = attrs.field(init=False)
     _pcm: Samples = attrs.field(factory=lambda: np.zeros(0, np.int16))
     """Decoded and not yet played: what the last block left over."""
     _tail_concealed: bool = False
@@ -62,6 +74,7 @@ class JitterBuffer:
     """Length of the last decoded packet, the guess for one that is missing."""
 
     def __attrs_post_init__(self) -> None:
+        self._delay = DelayEstimate(self._frame)
         self._concealer = Concealer.of(self._frame)
         self._packet_samples = self._frame
 
@@ -74,82 +87,129 @@ class JitterBuffer:
         """True if this packet is too far away to belong to the run."""
         return not -WINDOW < _signed16(sequence - self._next) < WINDOW
 
-    def insert(self, sequence: int, payload: bytes, now_us: int) -> None:
+    def insert(self, sequence: int, timestamp: int, payload: bytes, now_us: int) -> None:
         """Take a packet for which `jumps_to` is false, or count it as late or duplicate."""
-        if _signed16(sequence - self._next) < 0:
+        now = self._clock(now_us)
+        ahead = _signed16(sequence - self._next)
+        if ahead < 0:
             if self._played or self._span(sequence) > WINDOW:
                 self._counters.late += 1
+                self._learn_from_late(-1 - ahead, timestamp, now)
                 return
             self._next = sequence
         if sequence in self._slots:
             self._counters.duplicate += 1
             return
+        held_up = self._delay.arrived(timestamp, now, late=self._starved)
+        self._starved = False
         if not self._slots and not self._playing:
-            self._next = sequence
-            self._first_arrival_us = now_us
-        self._slots[sequence] = payload
+            self._next, self._missed = sequence, 0
+            self._start = now + max(0, self._delay.needed - held_up)
+        self._slots[sequence] = timestamp, payload
 
     def tick(self, now_us: int) -> tuple[Samples, bool]:
         """The next frame, and whether any of it was concealed. Silence while buffering."""
+        now = self._clock(now_us)
         if not self._playing:
-            if not self._slots or now_us - self._first_arrival_us < DELAY_US:
+            if not self._slots or signed32(now - self._start) < 0:
                 return np.zeros(self._frame, np.int16), False
             self._playing = self._played = True
         self._cut_delay()
-        concealed = self._fill()
+        concealed = self._fill(now)
         self._counters.concealed += concealed
         frame, self._pcm = self._pcm[: self._frame], self._pcm[self._frame :]
         return frame, concealed
+
+    def _clock(self, now_us: int) -> int:
+        """A moment on the RTP clock."""
+        return now_us * self._frame * _TICKS_PER_SECOND // 1_000_000
 
     def _span(self, first: int) -> int:
         """Packets from `first` to the newest that waits, both included, whether they came or not."""
         return max((_signed16(sequence - first) + 1 for sequence in self._slots), default=0)
 
+    def _learn_from_late(self, age: int, timestamp: int, now: int) -> None:
+        """What was played or learnt from before is only a copy and says nothing."""
+        if self._missed >> age & 1:
+            self._missed ^= 1 << age
+            self._grow = True
+            self._delay.arrived(timestamp, now, late=True)
+
     def _cut_delay(self) -> None:
         span = self._span(self._next)
         if span * self._packet_samples > MAX_DELAY_FRAMES * self._frame:
-            while span * self._packet_samples > CUT_DELAY_FRAMES * self._frame:
+            while span * self._packet_samples > self._delay.needed + self._frame:
                 self._counters.discarded += self._take() is not None
                 span -= 1
 
-    def _fill(self) -> bool:
+    def _fill(self, now: int) -> bool:
         """Bring the decoded samples up to one frame. True if any sample of it is made up."""
         concealed = self._tail_concealed and len(self._pcm) > 0
         while (missing := self._frame - len(self._pcm)) > 0:
-            if self._slots:
-                block, size = self._decode_next(), self._packet_samples
-            else:
-                block, size = None, missing
+            block: Samples | None = None
+            if not self._slots:
+                size = missing
                 self._pause()
+            elif self._should_add(now):
+                size = self._frame
+                self._loudness.quiet_packets = 0
+            else:
+                block, size = self._decode_next(now), self._packet_samples
             self._tail_concealed = block is None
             if block is None:
                 block, concealed = self._concealer.block(size), True
             self._pcm = np.concatenate((self._pcm, block))
         return concealed
 
-    def _take(self) -> bytes | None:
-        payload = self._slots.pop(self._next, None)
-        self._next = (self._next + 1) % 0x10000
-        return payload
+    def _waited(self, timestamp: int, now: int) -> int:
+        """The delay of a packet that is played next, in the tick at `now`."""
+        return self._delay.waited(timestamp, now + len(self._pcm))
 
-    def _decode_next(self) -> Samples | None:
-        """Samples of the packet whose turn it is; None if it is missing or cannot be decoded."""
-        payload = self._take()
-        if payload is None:
+    def _should_add(self, now: int) -> bool:
+        """True if the delay is to grow by a frame before the next packet is played."""
+        waiting = self._slots.get(self._next)
+        if waiting is None:
+            return False
+        too_little = self._waited(waiting[0], now) < self._delay.needed - self._frame // 2
+        self._grow &= too_little
+        return too_little and (self._grow or self._loudness.is_quiet)
+
+    def _should_drop(self, timestamp: int, size: int, now: int) -> bool:
+        """True if there is delay to spare for the quiet packet that was just taken, and others follow it."""
+        spare = self._waited(timestamp, now) - size - self._delay.needed
+        return self._loudness.is_quiet and spare >= 0 and self._span(self._next) * size > self._frame
+
+    def _take(self) -> tuple[int, bytes] | None:
+        taken = self._slots.pop(self._next, None)
+        self._missed = (self._missed << 1 | (taken is None)) % 2**WINDOW
+        self._next = (self._next + 1) % 0x10000
+        return taken
+
+    def _decode_next(self, now: int) -> Samples | None:
+        """Samples of the next packet, none of one that is dropped; None if it is missing or no audio."""
+        taken = self._take()
+        if taken is None:
             return None
+        timestamp, payload = taken
         try:
             samples: Samples = self._decode(payload)
         except ValueError:
             self._counters.malformed += 1
             return None
-        self._counters.played += 1
         self._idle_ticks = 0
         self._packet_samples = len(samples)
         self._concealer.heard(samples)
+        self._loudness.heard(samples)
+        if self._should_drop(timestamp, len(samples), now):
+            self._counters.discarded += 1
+            self._loudness.quiet_packets = 0
+            return samples[:0]
+        self._counters.played += 1
         return samples
 
     def _pause(self) -> None:
         """A tick finds nothing waiting."""
+        self._starved = True
         self._idle_ticks += 1
         if self._idle_ticks == PAUSE_TICKS:
             self._idle_ticks = 0

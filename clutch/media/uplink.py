@@ -132,7 +132,7 @@ class Uplink:
             self._restart()
             frame_samples = self._params.codec.frame_samples
             self._jitter = JitterBuffer(self._decode, frame_samples, self._counters, packet.sequence)
-        self._jitter.insert(packet.sequence, packet.payload, now_us)
+        self._jitter.insert(packet.sequence, packet.timestamp, packet.payload, now_us)
 
     def _restart(self) -> None:
         if self._jitter is not None:

@@ -69,17 +69,14 @@ static void slot_drain(struct jitter *jitter, struct jitter_slot *slot, uint8_t 
 /* Move next_seq past one packet time, discarding the packet if it waits. */
 static void discard_next(struct jitter *jitter)
 {
-    struct jitter_slot *slot = slot_of(jitter, jitter->next_seq++);
-    if (slot->len > 0) {
-        slot_drain(jitter, slot, NULL);
-        counter_add(&jitter->counters[DISCARDED], 1);
-    }
+    counter_add(&jitter->counters[DISCARDED], jitter_take(jitter, NULL) > 0);
 }
 
-void jitter_init(struct jitter *jitter, counter *counters)
+void jitter_init(struct jitter *jitter, counter *counters, uint32_t frame)
 {
     memset(jitter, 0, sizeof *jitter);
     jitter->counters = counters;
+    delay_init(&jitter->delay, frame);
     arena_reset(jitter);
 }
 
@@ -88,6 +85,10 @@ void jitter_reset(struct jitter *jitter)
     counter_add(&jitter->counters[DISCARDED], jitter->waiting);
     memset(jitter->slots, 0, sizeof jitter->slots);
     arena_reset(jitter);
+    delay_init(&jitter->delay, jitter->delay.frame);
+    jitter->missed = 0;
+    jitter->starved = false;
+    jitter->grow = false;
     jitter->waiting = 0;
     jitter->state = JITTER_EMPTY;
 }
@@ -98,38 +99,48 @@ bool jitter_is_jump(const struct jitter *jitter, uint16_t seq)
     return jitter->state != JITTER_EMPTY && (d <= -JITTER_SLOTS || d >= JITTER_SLOTS);
 }
 
-/* Where a packet starts the wait, next_seq is where it is; returns false for one that is late. */
-static bool admit(struct jitter *jitter, uint16_t seq, int64_t now_us)
+/* False for a packet whose time was played. While filling at first, an older one moves next_seq back to it. */
+static bool in_time(struct jitter *jitter, uint16_t seq)
 {
-    int d = distance(jitter->next_seq, seq);
-    switch (jitter->state) {
-    case JITTER_EMPTY:
-        break;
-    case JITTER_DRY:
-        if (d < 0)
-            return false;
-        break;
-    case JITTER_FILLING:
-        if (d < 0) {
-            if (distance(seq, jitter->last_seq) >= JITTER_SLOTS)
-                return false;
-            jitter->next_seq = seq;
-        }
+    bool older = jitter->state != JITTER_EMPTY && distance(jitter->next_seq, seq) < 0;
+    if (!older)
         return true;
-    case JITTER_PLAYING:
-    case JITTER_REFILLING:
-        return d >= 0;
-    }
-    jitter->state = jitter->state == JITTER_EMPTY ? JITTER_FILLING : JITTER_REFILLING;
+    if (jitter->state != JITTER_FILLING || distance(seq, jitter->last_seq) >= JITTER_SLOTS)
+        return false;
     jitter->next_seq = seq;
-    jitter->first_arrival_us = now_us;
     return true;
 }
 
-void jitter_insert(struct jitter *jitter, uint16_t seq, const uint8_t *payload, size_t len, int64_t now_us)
+/* What was played or learnt from before is only a copy and says nothing. */
+static void learn_from_late(struct jitter *jitter, uint16_t seq, uint32_t timestamp, uint32_t now)
 {
-    if (!admit(jitter, seq, now_us)) {
+    uint64_t bit = UINT64_C(1) << (distance(seq, jitter->next_seq) - 1);
+    if ((jitter->missed & bit) == 0)
+        return;
+    jitter->missed ^= bit;
+    jitter->grow = true;
+    delay_arrived(&jitter->delay, timestamp, now, true);
+}
+
+static void learn(struct jitter *jitter, uint16_t seq, uint32_t timestamp, uint32_t now)
+{
+    int32_t held_up = delay_arrived(&jitter->delay, timestamp, now, jitter->starved);
+    jitter->starved = false;
+    if (jitter->state != JITTER_EMPTY && jitter->state != JITTER_DRY)
+        return;
+    int32_t wait = delay_needed(&jitter->delay) - held_up;
+    jitter->state = jitter->state == JITTER_EMPTY ? JITTER_FILLING : JITTER_REFILLING;
+    jitter->next_seq = seq;
+    jitter->missed = 0;
+    jitter->start = now + (uint32_t)(wait > 0 ? wait : 0);
+}
+
+void jitter_insert(struct jitter *jitter, uint16_t seq, uint32_t timestamp, const uint8_t *payload, size_t len,
+                   uint32_t now)
+{
+    if (!in_time(jitter, seq)) {
         counter_add(&jitter->counters[LATE], 1);
+        learn_from_late(jitter, seq, timestamp, now);
         return;
     }
     struct jitter_slot *slot = slot_of(jitter, seq);
@@ -137,6 +148,7 @@ void jitter_insert(struct jitter *jitter, uint16_t seq, const uint8_t *payload, 
         counter_add(&jitter->counters[DUPLICATE], 1);
         return;
     }
+    learn(jitter, seq, timestamp, now);
     while (jitter->free_blocks < blocks_for(len) && jitter->next_seq != seq)
         discard_next(jitter);
     if (jitter->free_blocks < blocks_for(len)) {
@@ -145,13 +157,14 @@ void jitter_insert(struct jitter *jitter, uint16_t seq, const uint8_t *payload, 
     }
     if (jitter->waiting == 0 || distance(jitter->last_seq, seq) > 0)
         jitter->last_seq = seq;
+    slot->timestamp = timestamp;
     slot_fill(jitter, slot, payload, len);
 }
 
-bool jitter_ready(struct jitter *jitter, int64_t now_us)
+bool jitter_ready(struct jitter *jitter, uint32_t now)
 {
     bool waits = jitter->state == JITTER_FILLING || jitter->state == JITTER_REFILLING;
-    if (waits && now_us - jitter->first_arrival_us >= JITTER_DELAY_US)
+    if (waits && (int32_t)(now - jitter->start) >= 0)
         jitter->state = JITTER_PLAYING;
     return jitter->state == JITTER_PLAYING;
 }
@@ -167,13 +180,26 @@ void jitter_trim(struct jitter *jitter, size_t span)
         discard_next(jitter);
 }
 
+bool jitter_peek(const struct jitter *jitter, uint32_t *timestamp)
+{
+    const struct jitter_slot *slot = &jitter->slots[jitter->next_seq % JITTER_SLOTS];
+    *timestamp = slot->timestamp;
+    return slot->len > 0;
+}
+
 size_t jitter_take(struct jitter *jitter, uint8_t *payload)
 {
     struct jitter_slot *slot = slot_of(jitter, jitter->next_seq++);
     size_t len = slot->len;
+    jitter->missed = jitter->missed << 1 | (len == 0);
     if (len > 0)
         slot_drain(jitter, slot, payload);
     return len;
+}
+
+void jitter_starve(struct jitter *jitter)
+{
+    jitter->starved = true;
 }
 
 void jitter_dry(struct jitter *jitter)

@@ -6,8 +6,8 @@
 
 enum {
     EMPTY_TICKS = 3,      /* in a row before playing stops */
-    SPAN_MAX_FRAMES = 10, /* 200 ms: more than this waiting is cut ... */
-    SPAN_CUT_FRAMES = 3,  /* ... down to 60 ms */
+    SPAN_MAX_FRAMES = 10, /* 200 ms: more than this waiting is cut down to what is needed */
+    US_PER_SECOND = 1000000,
 };
 
 /* Gain of the k-th block in a row that is made up, Q15: 0.8, 0.5, 0.25, 0.1, then silence. */
@@ -48,7 +48,7 @@ void playout_free(struct playout *playout)
 
 void playout_attach(struct playout *playout, counter *counters)
 {
-    jitter_init(&playout->jitter, counters);
+    jitter_init(&playout->jitter, counters, (uint32_t)playout->frame);
 }
 
 void playout_reset(struct playout *playout)
@@ -59,14 +59,21 @@ void playout_reset(struct playout *playout)
     playout->waiting = 0;
     playout->conceal_run = 0;
     playout->empty_run = 0;
+    memset(&playout->loudness, 0, sizeof playout->loudness);
 }
 
-void playout_insert(struct playout *playout, uint16_t seq, const uint8_t *payload, size_t len,
-                    int64_t now_us)
+/* A moment on the RTP clock. */
+static uint32_t rtp_clock(const struct playout *playout, int64_t now_us)
+{
+    return (uint32_t)((uint64_t)now_us * (uint64_t)playout->rate_hz / US_PER_SECOND);
+}
+
+void playout_insert(struct playout *playout, uint16_t seq, uint32_t timestamp, const uint8_t *payload,
+                    size_t len, int64_t now_us)
 {
     if (jitter_is_jump(&playout->jitter, seq))
         playout_reset(playout);
-    jitter_insert(&playout->jitter, seq, payload, len, now_us);
+    jitter_insert(&playout->jitter, seq, timestamp, payload, len, rtp_clock(playout, now_us));
 }
 
 static void append_concealed(struct playout *playout, size_t n)
@@ -92,39 +99,92 @@ static void remember(struct playout *playout, const int16_t *pcm, size_t n)
     memcpy(playout->history + kept, pcm + (n - (frame - kept)), (frame - kept) * sizeof *pcm);
 }
 
-/* Decode a payload behind the waiting samples; false if it is not the codec's. */
-static bool append_decoded(struct playout *playout, const uint8_t *payload, size_t len)
+/* The delay of a packet that is played next, in the tick at `now`. */
+static int32_t waited(const struct playout *playout, uint32_t timestamp, uint32_t now)
 {
-    int16_t *out = playout->pcm + playout->waiting;
-    int n = playout->codec.type->decode(&playout->codec, payload, len, out, playout->codec.type->packet_max);
-    counter_add(&playout->jitter.counters[n > 0 ? PLAYED : MALFORMED], 1);
-    if (n <= 0)
+    return delay_waited(&playout->jitter.delay, timestamp, now + (uint32_t)playout->waiting);
+}
+
+/* True if the delay is to grow by a frame before the next packet is played. */
+static bool should_add(struct playout *playout, uint32_t now)
+{
+    struct jitter *jitter = &playout->jitter;
+    uint32_t timestamp;
+    if (!jitter_peek(jitter, &timestamp))
         return false;
-    playout->packet_samples = (size_t)n;
-    remember(playout, out, (size_t)n);
+    int32_t half = (int32_t)playout->frame / 2;
+    bool too_little = waited(playout, timestamp, now) < delay_needed(&jitter->delay) - half;
+    jitter->grow &= too_little;
+    return too_little && (jitter->grow || loudness_is_quiet(&playout->loudness));
+}
+
+/* True if there is delay to spare for the packet of n samples just taken, it is quiet, and others follow. */
+static bool should_drop(const struct playout *playout, uint32_t timestamp, size_t n, uint32_t now)
+{
+    const struct jitter *jitter = &playout->jitter;
+    int64_t spare = (int64_t)waited(playout, timestamp, now) - (int64_t)n - delay_needed(&jitter->delay);
+    return loudness_is_quiet(&playout->loudness) && spare >= 0 && jitter_span(jitter) * n > playout->frame;
+}
+
+/* Take the next packet and decode it behind the waiting samples, unless it is dropped; false if it is missing
+ * or not the codec's. */
+static bool append_next(struct playout *playout, uint32_t now)
+{
+    uint8_t payload[MEDIA_PAYLOAD_MAX];
+    uint32_t timestamp;
+    bool present = jitter_peek(&playout->jitter, &timestamp);
+    size_t len = jitter_take(&playout->jitter, payload);
+    if (!present)
+        return false;
+    struct codec *codec = &playout->codec;
+    counter *counters = playout->jitter.counters;
+    int16_t *out = playout->pcm + playout->waiting;
+    int decoded = codec->type->decode(codec, payload, len, out, codec->type->packet_max);
+    if (decoded <= 0) {
+        counter_add(&counters[MALFORMED], 1);
+        return false;
+    }
+    size_t n = (size_t)decoded;
+    playout->packet_samples = n;
     playout->conceal_run = 0;
     playout->empty_run = 0;
-    playout->waiting += (size_t)n;
+    remember(playout, out, n);
+    loudness_heard(&playout->loudness, out, n);
+    if (should_drop(playout, timestamp, n, now)) {
+        playout->loudness.quiet_packets = 0;
+        counter_add(&counters[DISCARDED], 1);
+        return true;
+    }
+    counter_add(&counters[PLAYED], 1);
+    playout->waiting += n;
     playout->tail_concealed = false;
     return true;
 }
 
-/* Have a whole frame waiting; true if something was made up for it. */
-static bool fill(struct playout *playout)
+/* Make up the rest of a frame for which nothing waits. */
+static void starve(struct playout *playout)
 {
-    uint8_t payload[MEDIA_PAYLOAD_MAX];
+    append_concealed(playout, playout->frame - playout->waiting);
+    jitter_starve(&playout->jitter);
+    if (++playout->empty_run == EMPTY_TICKS) {
+        playout->empty_run = 0;
+        jitter_dry(&playout->jitter);
+    }
+}
+
+/* Have a whole frame waiting; true if something was made up for it. */
+static bool fill(struct playout *playout, uint32_t now)
+{
     bool concealed = false;
     while (playout->waiting < playout->frame) {
         if (jitter_span(&playout->jitter) == 0) {
-            append_concealed(playout, playout->frame - playout->waiting);
-            if (++playout->empty_run == EMPTY_TICKS) {
-                playout->empty_run = 0;
-                jitter_dry(&playout->jitter);
-            }
-            return true;
-        }
-        size_t len = jitter_take(&playout->jitter, payload);
-        if (len == 0 || !append_decoded(playout, payload, len)) {
+            starve(playout);
+            concealed = true;
+        } else if (should_add(playout, now)) {
+            playout->loudness.quiet_packets = 0;
+            append_concealed(playout, playout->frame);
+            concealed = true;
+        } else if (!append_next(playout, now)) {
             append_concealed(playout, playout->packet_samples);
             concealed = true;
         }
@@ -135,14 +195,17 @@ static bool fill(struct playout *playout)
 bool playout_tick(struct playout *playout, int64_t now_us, int16_t *frame)
 {
     size_t bytes = playout->frame * sizeof *frame;
-    if (!jitter_ready(&playout->jitter, now_us)) {
+    uint32_t now = rtp_clock(playout, now_us);
+    if (!jitter_ready(&playout->jitter, now)) {
         memset(frame, 0, bytes);
         return false;
     }
-    if (jitter_span(&playout->jitter) * playout->packet_samples > SPAN_MAX_FRAMES * playout->frame)
-        jitter_trim(&playout->jitter, SPAN_CUT_FRAMES * playout->frame / playout->packet_samples);
+    if (jitter_span(&playout->jitter) * playout->packet_samples > SPAN_MAX_FRAMES * playout->frame) {
+        size_t kept = (size_t)delay_needed(&playout->jitter.delay) + playout->frame;
+        jitter_trim(&playout->jitter, kept / playout->packet_samples);
+    }
     bool concealed = playout->waiting > 0 && playout->tail_concealed;
-    concealed |= fill(playout);
+    concealed |= fill(playout, now);
     counter_add(&playout->jitter.counters[CONCEALED], concealed);
     memcpy(frame, playout->pcm, bytes);
     playout->waiting -= playout->frame;

@@ -170,7 +170,7 @@ void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
     stream->timed_out = false;
     admit_ssrc(stream, rtp.ssrc);
     if (audio)
-        playout_insert(stream->playout, rtp.seq, rtp.payload, rtp.len, now_us);
+        playout_insert(stream->playout, rtp.seq, rtp.timestamp, rtp.payload, rtp.len, now_us);
     else
         hear_key(stream, &rtp, now_us);
 }

@@ -69,7 +69,7 @@ def test_the_jitter_buffer_loses_no_packet_unaccounted(
         else:
             sequence = (newest + step[0]) % 0x10000
             if not buffer.jumps_to(sequence):
-                buffer.insert(sequence, bytes(step[1]), now_us)
+                buffer.insert(sequence, 160 * sequence, bytes(step[1]), now_us)
                 taken += 1
         assert buffer.waiting <= WINDOW
         gone = counters.played + counters.late + counters.duplicate + counters.discarded

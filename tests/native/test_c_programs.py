@@ -9,7 +9,9 @@ import pytest
 HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 
 
-@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_jitter", "test_dtmf", "test_plane"])
+@pytest.mark.parametrize(
+    "name", ["test_ring", "test_downlink", "test_delay", "test_jitter", "test_dtmf", "test_plane"]
+)
 def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "address")
 

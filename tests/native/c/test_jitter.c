@@ -7,6 +7,8 @@ static counter counters[MEDIA_COUNTERS];
 static struct jitter jitter;
 static uint8_t payload[MEDIA_PAYLOAD_MAX];
 
+enum { FRAME = 160, START = 2 * FRAME };
+
 static uint64_t counted(enum media_counter which)
 {
     return counter_read(&counters[which]);
@@ -15,13 +17,13 @@ static uint64_t counted(enum media_counter which)
 static void start(void)
 {
     memset(counters, 0, sizeof counters);
-    jitter_init(&jitter, counters);
+    jitter_init(&jitter, counters, FRAME);
 }
 
 static void insert(uint16_t seq, size_t len)
 {
     memset(payload, seq & 0xff, len);
-    jitter_insert(&jitter, seq, payload, len, 0);
+    jitter_insert(&jitter, seq, (uint32_t)(seq * FRAME), payload, len, 0);
 }
 
 static void check_next(uint16_t seq, size_t len)
@@ -42,8 +44,8 @@ static void test_order_and_wrap(void)
     insert(0, 20);
     CHECK(counted(DUPLICATE) == 1);
     CHECK(jitter_span(&jitter) == 4);
-    CHECK(!jitter_ready(&jitter, JITTER_DELAY_US - 1));
-    CHECK(jitter_ready(&jitter, JITTER_DELAY_US));
+    CHECK(!jitter_ready(&jitter, START - 1));
+    CHECK(jitter_ready(&jitter, START));
     check_next(65534, 160);
     check_next(65535, 1500);
     check_next(0, 1);
@@ -65,7 +67,7 @@ static void test_states(void)
     CHECK(counted(LATE) == 1);
     CHECK(jitter_is_jump(&jitter, 104));
     CHECK(!jitter_is_jump(&jitter, 103));
-    CHECK(jitter_ready(&jitter, JITTER_DELAY_US));
+    CHECK(jitter_ready(&jitter, START));
     insert(39, 160);
     CHECK(counted(LATE) == 2);
     check_next(40, 160);
@@ -120,7 +122,7 @@ static void test_random(void)
                 jitter_reset(&jitter);
             insert(near, 1 + random32(&seed) % MEDIA_PAYLOAD_MAX);
             inserted++;
-            if (random32(&seed) % 3 == 0 && jitter_ready(&jitter, JITTER_DELAY_US)) {
+            if (random32(&seed) % 3 == 0 && jitter_ready(&jitter, START)) {
                 if (jitter_span(&jitter) == 0)
                     jitter_dry(&jitter);
                 else
