@@ -21,6 +21,7 @@ LOCAL = "127.0.0.1"
 PORTS = (25_000, 29_998)
 FEW = 30_000 + os.getpid() % 200 * 8
 """First of eight ports for tests that count them: two runs at once keep out of each other's way."""
+CNAME = b"0123456789abcdef"
 PATIENCE_S = 10.0
 """After this long without a sign the test has failed."""
 
@@ -72,7 +73,7 @@ def peer() -> Iterator[socket.socket]:
 
 def open_stream(plane: native.Plane, remote: tuple[str, int]) -> native.Stream:
     """A stream that talks PCMU with `remote`."""
-    stream = plane.open(ssrc=1, seq=65_530, timestamp=0)
+    stream = plane.open(ssrc=1, seq=65_530, timestamp=0, cname=CNAME)
     stream.connect(native.Params(remote, "pcmu", 8000, 0, 101))
     return stream
 
@@ -198,9 +199,9 @@ def test_ports_run_out_and_foreign_ones_are_passed_over() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind((LOCAL, FEW + 2))
         plane = native.Plane(LOCAL, FEW + 1, FEW + 6)
-        assert [plane.open(1, 1, 1).port for _ in range(2)] == [FEW + 4, FEW + 6]
+        assert [plane.open(1, 1, 1, CNAME).port for _ in range(2)] == [FEW + 4, FEW + 6]
         with pytest.raises(native.MediaError) as caught:
-            plane.open(1, 1, 1)
+            plane.open(1, 1, 1, CNAME)
         assert caught.value.errno == errno.EADDRNOTAVAIL
         plane.close()
 

@@ -98,7 +98,7 @@ int main(void)
 {
     const int16_t pcm[333] = {1, 2, 3};
     struct media_event event;
-    stream = stream_new(1, 65000, UINT32_MAX - 5000);
+    stream = stream_new(1, 65000, UINT32_MAX - 5000, "0123456789abcdef");
     for (int step = 0; step < STEPS; step++) {
         uint32_t choice = below(100);
         if (choice < 2)

@@ -50,7 +50,7 @@ int main(void)
 {
     struct media_params params = {.remote = PEER, .codec = CODEC_PCMU, .rate_hz = 8000,
                                   .telephone_event = 101, .send = true, .receive = true};
-    struct stream *stream = stream_new(1, 1, 1);
+    struct stream *stream = stream_new(1, 1, 1, "0123456789abcdef");
     CHECK(stream_setup(stream, &params, 0) == 0);
     CHECK(calls == 2);
     CHECK(taken + sizeof(struct leg) <= 48 * 1024);
