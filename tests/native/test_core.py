@@ -18,7 +18,7 @@ PCMU = native.Params(PEER, "pcmu", 8000, 0, 101)
 
 def test_before_connect_there_is_no_audio() -> None:
     core = native.Core(1, 2, 3, bytes(16))
-    assert core.tick(0) == native.Tick(0, 0, b"", b"", False, None, None)
+    assert core.tick(0) == native.Tick(0, 0, b"", b"", False, None, None, None)
     assert core.send(b"1234") == 0
     assert core.stats().downlink_dropped == 2
 
@@ -34,6 +34,7 @@ def test_before_connect_there_is_no_audio() -> None:
         (PCMU._replace(timeout_ms=-1), errno.EINVAL),
         (PCMU._replace(remote=("example.org", 4000)), errno.EINVAL),
         (PCMU._replace(remote=("192.0.2.1", 65_536)), errno.EINVAL),
+        (PCMU._replace(rtcp=("example.org", 4001)), errno.EINVAL),
     ],
 )
 def test_bad_parameters_change_nothing(params: native.Params, code: int) -> None:
@@ -92,3 +93,8 @@ def test_what_opus_cannot_decode_is_concealed() -> None:
         core.receive(struct.pack("!BBHII", 0x80, 111, number, 0, 7) + b"\xff" * 3, PEER, 0)
     assert core.tick(40_000).concealed
     assert core.stats().malformed == 1
+
+
+def test_a_name_of_another_length_is_refused() -> None:
+    with pytest.raises(native.MediaError):
+        native.Core(1, 2, 3, b"short")

@@ -138,6 +138,59 @@ def test_keys_and_silence_are_events(plane: native.Plane, drained: Drained, peer
     assert silence.idle_ms >= 100
 
 
+def report(ssrc: int) -> bytes:
+    """An empty receiver report."""
+    return struct.pack("!BBHI", 0x80, 201, 1, ssrc)
+
+
+def test_reports_come_on_either_port_and_only_from_the_peer(plane: native.Plane, drained: Drained) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as rtp, socket.socket(type=socket.SOCK_DGRAM) as rtcp:
+        rtp.bind((LOCAL, 0))
+        rtcp.bind((LOCAL, 0))
+        stream = plane.open(1, 1, 1, CNAME)
+        stream.connect(native.Params(rtp.getsockname(), "pcmu", 8000, 0, rtcp=rtcp.getsockname()))
+        stream.tap(True)
+        for source in (rtp, rtcp):
+            source.sendto(report(7), (LOCAL, stream.port))
+            source.sendto(report(7), (LOCAL, stream.port + 1))
+        rtcp.sendto(b"garbage", (LOCAL, stream.port + 1))
+        drained.until(lambda out: stream.stats().reports_malformed == 1)
+        drained.until(lambda out: stream.stats().reports_received == 2)
+        assert stream.stats().reports_wrong_source == 2
+
+
+def test_a_stream_says_goodbye_on_the_rtcp_port(plane: native.Plane, peer: socket.socket) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as rtcp:
+        rtcp.bind((LOCAL, 0))
+        rtcp.settimeout(PATIENCE_S)
+        stream = plane.open(0xAFFE, 1, 1, CNAME)
+        stream.connect(native.Params(peer.getsockname(), "pcmu", 8000, 0, rtcp=rtcp.getsockname()))
+        peer.recv(2048)
+        stream.close()
+        data, source = rtcp.recvfrom(2048)
+    assert source == (LOCAL, stream.port + 1)
+    assert data[1] == 200
+    assert CNAME in data
+    assert data[-8:] == struct.pack("!BBHI", 0x81, 203, 1, 0xAFFE)
+
+
+def test_a_stream_says_goodbye_on_the_shared_port(plane: native.Plane, peer: socket.socket) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    peer.recv(2048)
+    stream.close()
+    while (data := peer.recvfrom(2048))[0][1] != 200:
+        pass
+    assert data[1] == (LOCAL, stream.port)
+
+
+def test_a_pair_of_which_one_is_taken_is_passed_over() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as holder:
+        holder.bind((LOCAL, FEW + 3))
+        plane = native.Plane(LOCAL, FEW + 1, FEW + 6)
+        assert plane.open(1, 1, 1, CNAME).port == FEW + 4
+        plane.close()
+
+
 def test_our_keys_are_sent(plane: native.Plane, peer: socket.socket) -> None:
     stream = open_stream(plane, peer.getsockname())
     assert stream.send_dtmf("1#", tone_ms=40, gap_ms=20) == 2
@@ -169,7 +222,7 @@ def test_close_gives_port_and_descriptor_back(plane: native.Plane, drained: Drai
     ports, free = set(), plane.free_ports
     for times in (1, 2):
         streams = [open_stream(plane, (LOCAL, 9)) for _ in range(200)]
-        assert len(os.listdir("/proc/self/fd")) == before + 200
+        assert len(os.listdir("/proc/self/fd")) == before + 400
         for stream in streams:
             stream.close()
             stream.close()
