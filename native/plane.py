@@ -151,13 +151,16 @@ class Plane:
         return len(self._streams)
 
     def open(self, ssrc: int, seq: int, timestamp: int, cname: bytes) -> Stream:
-        """Bind a port and the one above, for RTCP, and open a stream; the arguments are the caller's randomness
-        (RFC 3550 section 5.1), the last as 16 characters (RFC 7022).
+        """Bind a port and the one above, for RTCP, and open a stream; the arguments are the caller's
+        randomness (RFC 3550 section 5.1), the last as 16 characters (RFC 7022).
 
         Raises `MediaError`: EADDRNOTAVAIL when no port is free, EMFILE, ENOMEM, EAGAIN.
         """
         made = self._ffi.new("struct leg **")
-        check(self._lib.leg_open(self._plane, ssrc, seq, timestamp, write_cname(cname), made), "open a media stream")
+        check(
+            self._lib.leg_open(self._plane, ssrc, seq, timestamp, write_cname(cname), made),
+            "open a media stream",
+        )
         stream = Stream(made[0])
         self._streams[stream.id] = stream
         return stream

@@ -58,8 +58,8 @@ MediaEvent = Dtmf | MediaTimeout
 
 @attrs.frozen
 class MediaStats:
-    """Counters of one stream since it was opened, and gauges. Every received audio packet is in exactly one of
-    played, late, duplicate, discarded, or still waiting in the jitter buffer.
+    """Counters of one stream since it was opened, and gauges. Every received audio packet is in exactly one
+    of played, late, duplicate, discarded, or still waiting in the jitter buffer.
 
     What is called remote is the peer's view of what we send, from its last RTCP report.
     """

@@ -116,10 +116,7 @@ async def _show(phone: Phone, caller: Caller) -> None:
     try:
         while True:
             status = phone.call.status.value
-            if live:
-                line = f"\r{status:<12} {_meters(caller)}  {_quality(phone)}\x1b[K"
-            else:
-                line = f"{status}\n"
+            line = f"\r{status:<12} {_meters(caller)}  {_quality(phone)}\x1b[K" if live else f"{status}\n"
             if live or line != last:
                 click.echo(line, nl=False, err=True)
                 last = line

@@ -37,8 +37,8 @@ IMPAIRMENT: Mapping[str, tuple[float, float]] = {
     "l16": _G711_WITH_PLC,
     "opus": _G711_WITH_PLC,
 }
-"""Ie and Bpl by codec: G.711 with concealment from G.113 Appendix I. For L16 and Opus ITU-T has no values on this
-scale; they sound and conceal at least as well, so this is a lower bound."""
+"""Ie and Bpl by codec: G.711 with concealment from G.113 Appendix I. For L16 and Opus ITU-T has no values on
+this scale; they sound and conceal at least as well, so this is a lower bound."""
 
 
 def mos(codec: str, loss_percent: float, one_way_ms: float) -> float:
@@ -46,10 +46,10 @@ def mos(codec: str, loss_percent: float, one_way_ms: float) -> float:
     impairment, robustness = IMPAIRMENT[codec]
     delay = 0.024 * one_way_ms + 0.11 * max(0.0, one_way_ms - 177.3)
     loss = impairment + (95 - impairment) * loss_percent / (loss_percent + robustness)
-    rating = 93.2 - delay - loss
-    return max(1.0, 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6) if rating > 0 else 1.0
+    rating = max(0.0, 93.2 - delay - loss)
+    return max(1.0, 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6)
 
 
 def one_way_ms(round_trip_ms: float | None) -> float:
-    """From mouth to ear: half of the network's round trip (none if it is unknown), packet and jitter buffer."""
+    """From mouth to ear: half of the network's round trip (0 if unknown), packet and jitter buffer."""
     return (round_trip_ms or 0.0) / 2 + PACKET_MS + PLAYOUT_MS

@@ -1,11 +1,11 @@
 """RTCP of one stream (RFC 3550 section 6): when to report, what to say, and what the peer's reports tell.
 
-A report is due every 5 s, the first after half of that, each time spread over half to one and a half of it and
-divided by e - 3/2 (section 6.3.1); two participants never need more of the bandwidth than this. The spread
-comes from a generator that is seeded with the stream's random SSRC, so it needs no other randomness.
+A report is due every 5 s, the first after half of that, each time spread over half to one and a half of it
+and divided by e - 3/2 (section 6.3.1); two participants never need more of the bandwidth than this. The
+spread comes from a generator that is seeded with the stream's random SSRC: it needs no other randomness.
 
-NTP time here is the caller's monotonic clock: elapsed time, as section 6.4.1 allows. It never jumps, and it is
-the same for all streams of a node.
+NTP time here is the caller's monotonic clock: elapsed time, as section 6.4.1 allows. It never jumps, and it
+is the same for all streams of a node.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import attrs
 
 from clutch.media.counters import Counters
 from clutch.media.downlink import Downlink
-from clutch.media.reception import Reception, Received
+from clutch.media.reception import Received, Reception
 
 INTERVAL_US = 5_000_000
 """Mean time between two reports, before it is spread."""

@@ -33,8 +33,8 @@ _ALWAYS = frozenset({"pcmu", "pcma", "l16"})
 class NativePlane:
     """`MediaPlane` in C.
 
-    `host` is the IP address to bind; streams use the even ports of `ports` for RTP and those above for RTCP, the
-    least recently used first. `randbits` gives n random bits for SSRCs, first numbers and names.
+    `host` is the IP address to bind; streams use the even ports of `ports` for RTP and those above for RTCP,
+    the least recently used first. `randbits` gives n random bits for SSRCs, first numbers and names.
     """
 
     _host: str

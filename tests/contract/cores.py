@@ -16,7 +16,6 @@ from clutch.net.reports import read_report, write_report
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
 
-
 CNAME = b"0123456789abcdef"
 
 

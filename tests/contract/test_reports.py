@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import attrs
 import pytest
@@ -85,7 +86,7 @@ def test_reports_are_spread(play: Play) -> None:
     ticks = [at for at, _ in outcome.reports]
     assert ticks[:2] == [FIRST, SECOND]
     assert 2.5 * 0.5 / 1.21828 <= FIRST * 0.02 <= 2.5 * 1.5 / 1.21828 + 0.02
-    gaps = [(after - before) * 0.02 for before, after in zip(ticks, ticks[1:], strict=False)]
+    gaps = [(after - before) * 0.02 for before, after in pairwise(ticks)]
     assert all(5 * 0.5 / 1.21828 <= gap <= 5 * 1.5 / 1.21828 + 0.02 for gap in gaps)
     assert outcome.stats.reports_sent == len(ticks)
     assert all((report.destination, report.muxed) == (PEER, True) for _, report in outcome.reports)

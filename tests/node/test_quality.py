@@ -11,9 +11,9 @@ def test_of_a_call_without_reports() -> None:
     assert found["loss_percent"] == 2
     assert found["jitter_ms"] == 1.5
     assert 4.0 < found["mos"] < 4.3
-    assert [found[name] for name in ("round_trip_ms", "remote_loss_percent", "remote_jitter_ms", "remote_mos")] == [
-        None
-    ] * 4
+    assert [
+        found[name] for name in ("round_trip_ms", "remote_loss_percent", "remote_jitter_ms", "remote_mos")
+    ] == [None] * 4
 
 
 def test_of_a_call_with_reports() -> None:

@@ -79,7 +79,9 @@ def test_the_answer_takes_our_favourite_under_the_number_of_the_offer() -> None:
         "a=rtpmap:101 telephone-event/8000",
     )
     session, agreed = answer(offer, attrs.evolve(ALICE, codecs=(OPUS, PCMU)))
-    assert agreed == Agreed(("192.0.2.9", 6000), OPUS, 111, 100, send=True, receive=True, rtcp=("192.0.2.9", 6001))
+    assert agreed == Agreed(
+        ("192.0.2.9", 6000), OPUS, 111, 100, send=True, receive=True, rtcp=("192.0.2.9", 6001)
+    )
     assert text(session)[5:] == [
         "m=audio 4000 RTP/AVP 111 100",
         "a=rtpmap:111 OPUS/48000/2",

@@ -96,8 +96,8 @@ class Session:
         """Read a description. Raises `SdpParseError`.
 
         Checked are the limits, the form of every line, ``v= o= s=`` in this order, the values of ``o=``,
-        ``c=``, ``m=``, ``a=rtpmap`` and ``a=rtcp``, and that every stream in use has a ``c=`` line. A missing ``t=``
-        is tolerated.
+        ``c=``, ``m=``, ``a=rtpmap`` and ``a=rtcp``, and that every stream in use has a ``c=`` line. A missing
+        ``t=`` is tolerated.
         """
         if len(data) > MAX_BYTES:
             raise SdpParseError(0, f"longer than {MAX_BYTES} bytes")
