@@ -4,7 +4,7 @@ May come in: C for the per-packet path, and the thinnest Python that makes it sa
 signalling, or anything above. Without a compiled library everything imports and `available` is False.
 """
 
-from native.core import Core, Tick
+from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason
 from native.plane import FrameTuple, Plane, Stream
@@ -21,6 +21,7 @@ __all__ = [
     "MediaError",
     "Params",
     "Plane",
+    "Report",
     "Stats",
     "Stream",
     "Tick",

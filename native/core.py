@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from native.errors import check
 from native.library import load
@@ -14,13 +14,26 @@ from native.values import (
     read_endpoint,
     read_event,
     read_stats,
+    write_cname,
     write_digits,
     write_endpoint,
     write_params,
 )
 
+if TYPE_CHECKING:
+    from native._native import MediaReport
+
 FRAME_BYTES = 2 * 960
 PACKET_BYTES = 2048
+
+
+class Report(NamedTuple):
+    """An RTCP compound to be sent."""
+
+    packet: bytes
+    destination: Address
+    muxed: bool
+    """Send it from the RTP port, not from the one above it."""
 
 
 class Tick(NamedTuple):
@@ -37,17 +50,20 @@ class Tick(NamedTuple):
     """The RTP packet to send, if any."""
     destination: Address | None
     """Where to send it."""
+    report: Report | None
+    """The RTCP compound to send, if one is due."""
 
 
 class Core:
     """One media stream: packets in with `now_us`, a tick every 20 ms, packets out. For one thread.
 
-    Raises `MediaError` (ENOTSUP) if there is no native library. `now_us` is a monotonic clock of the caller.
+    Raises `MediaError` (ENOTSUP) if there is no native library. `now_us` is a monotonic clock of the caller;
+    `cname` is the stream's name in reports, 16 characters.
     """
 
-    def __init__(self, ssrc: int, seq: int, timestamp: int) -> None:
+    def __init__(self, ssrc: int, seq: int, timestamp: int, cname: bytes) -> None:
         self._ffi, self._lib = ffi, lib = load()
-        self._stream = ffi.gc(lib.stream_new(ssrc, seq, timestamp), lib.stream_free)
+        self._stream = ffi.gc(lib.stream_new(ssrc, seq, timestamp, write_cname(cname)), lib.stream_free)
         self._uplink = ffi.new("int16_t[]", FRAME_BYTES // 2)
         self._downlink = ffi.new("int16_t[]", FRAME_BYTES // 2)
         self._packet = ffi.new("uint8_t[]", PACKET_BYTES)
@@ -55,6 +71,7 @@ class Core:
         self._tick.uplink = self._uplink
         self._tick.downlink = self._downlink
         self._tick.packet = self._packet
+        self._report = ffi.new("struct media_report *")
         self._source = ffi.new("struct endpoint *")
         self._event = ffi.new("struct media_event *")
         self._events: list[Event] = []
@@ -72,6 +89,11 @@ class Core:
         self._lib.stream_receive(self._stream, packet, len(packet), self._source, now_us)
         self._take_events()
 
+    def receive_rtcp(self, packet: bytes, source: Address, now_us: int) -> None:
+        """A datagram came on the RTCP port. Anything at all may be in it."""
+        write_endpoint(self._source, source, self._ffi)
+        self._lib.stream_receive_rtcp(self._stream, packet, len(packet), self._source, now_us)
+
     def tick(self, now_us: int) -> Tick:
         """20 ms have passed: play a frame, make a packet."""
         tick, ffi = self._tick, self._ffi
@@ -87,7 +109,13 @@ class Core:
             tick.concealed,
             ffi.buffer(self._packet)[: tick.packet_len] if sent else None,
             read_endpoint(tick.to, ffi) if sent else None,
+            self._read_report(tick.report),
         )
+
+    def bye(self, now_us: int) -> Report | None:
+        """The last report, if this stream is to send one."""
+        self._lib.stream_bye(self._stream, now_us, self._report)
+        return self._read_report(self._report)
 
     def send(self, pcm: bytes) -> int:
         """Queue PCM for the network; returns how many bytes were taken."""
@@ -115,6 +143,12 @@ class Core:
     def stats(self) -> Stats:
         """The counters now."""
         return read_stats(self._stream, self._ffi, self._lib)
+
+    def _read_report(self, report: MediaReport) -> Report | None:
+        if report.len == 0:
+            return None
+        packet = self._ffi.buffer(report.data, report.len)[:]
+        return Report(packet, read_endpoint(report.to, self._ffi), report.muxed)
 
     def _take_events(self) -> None:
         while self._lib.stream_next_event(self._stream, self._event):

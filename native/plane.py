@@ -15,6 +15,7 @@ from native.values import (
     Stats,
     read_event,
     read_stats,
+    write_cname,
     write_digits,
     write_endpoint,
     write_params,
@@ -149,13 +150,17 @@ class Plane:
         """Streams that hold a port, those that are closing included."""
         return len(self._streams)
 
-    def open(self, ssrc: int, seq: int, timestamp: int) -> Stream:
-        """Bind a port and open a stream; the arguments are the caller's randomness (RFC 3550 section 5.1).
+    def open(self, ssrc: int, seq: int, timestamp: int, cname: bytes) -> Stream:
+        """Bind a port and the one above, for RTCP, and open a stream; the arguments are the caller's
+        randomness (RFC 3550 section 5.1), the last as 16 characters (RFC 7022).
 
         Raises `MediaError`: EADDRNOTAVAIL when no port is free, EMFILE, ENOMEM, EAGAIN.
         """
         made = self._ffi.new("struct leg **")
-        check(self._lib.leg_open(self._plane, ssrc, seq, timestamp, made), "open a media stream")
+        check(
+            self._lib.leg_open(self._plane, ssrc, seq, timestamp, write_cname(cname), made),
+            "open a media stream",
+        )
         stream = Stream(made[0])
         self._streams[stream.id] = stream
         return stream

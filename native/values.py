@@ -17,6 +17,9 @@ Address: TypeAlias = tuple[str, int]
 CODECS = ("pcmu", "pcma", "l16", "opus")
 """Codec names in the order of `enum codec_id`."""
 
+CNAME_BYTES = 16
+"""Length of a stream's name in reports: 96 random bits in base64 (RFC 7022 section 4.2)."""
+
 MAPPED = bytes(10) + b"\xff\xff"
 """Prefix of an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)."""
 
@@ -39,10 +42,12 @@ class Params(NamedTuple):
     """Silence after which a `Timeout` is reported; 0 never."""
     learn: bool = True
     """Adopt the address that packets really come from."""
+    rtcp: Address | None = None
+    """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux)."""
 
 
 class Stats(NamedTuple):
-    """Counters of one stream, in the order of `enum media_counter`."""
+    """Counters and gauges of one stream, in the order of `enum media_counter`."""
 
     packets_sent: int
     packets_received: int
@@ -56,6 +61,17 @@ class Stats(NamedTuple):
     wrong_source: int
     ssrc_changes: int
     downlink_dropped: int
+    lost: int
+    jitter_us: int
+    reports_sent: int
+    reports_received: int
+    reports_malformed: int
+    reports_wrong_source: int
+    remote_expected: int
+    remote_lost: int
+    remote_jitter_us: int
+    round_trips: int
+    round_trip_us: int
 
 
 class Dtmf(NamedTuple):
@@ -112,7 +128,16 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
     made.send = params.send
     made.receive = params.receive
     made.learn = params.learn
+    if params.rtcp is not None:
+        write_endpoint(made.rtcp, params.rtcp, ffi)
     return made
+
+
+def write_cname(cname: bytes) -> bytes:
+    """A stream's name in reports. Raises `MediaError` (EINVAL) if it is not 16 characters long."""
+    if len(cname) != CNAME_BYTES:
+        raise MediaError(errno.EINVAL, f"a CNAME has {CNAME_BYTES} characters, not {len(cname)}")
+    return cname
 
 
 def read_stats(stream: Stream, ffi: FFI, lib: Lib) -> Stats:

@@ -58,8 +58,11 @@ MediaEvent = Dtmf | MediaTimeout
 
 @attrs.frozen
 class MediaStats:
-    """Counters of one stream since it was opened. Every received audio packet is in exactly one of
-    played, late, duplicate, discarded, or still waiting in the jitter buffer."""
+    """Counters of one stream since it was opened, and gauges. Every received audio packet is in exactly one
+    of played, late, duplicate, discarded, or still waiting in the jitter buffer.
+
+    What is called remote is the peer's view of what we send, from its last RTCP report.
+    """
 
     packets_sent: int = 0
     packets_received: int = 0
@@ -75,6 +78,50 @@ class MediaStats:
     ssrc_changes: int = 0
     downlink_dropped: int = 0
     """Samples refused by `MediaStream.send` because the downlink queue was full."""
+    lost: int = 0
+    """The peer's packets that never came (RFC 3550 A.3)."""
+    jitter_us: int = 0
+    """Jitter of their arrival, a running mean (RFC 3550 A.8); a gauge."""
+    reports_sent: int = 0
+    """RTCP compounds."""
+    reports_received: int = 0
+    reports_malformed: int = 0
+    reports_wrong_source: int = 0
+    """RTCP from elsewhere than the peer, which was ignored."""
+    remote_expected: int = 0
+    """Packets that we had sent when the peer made its last report; 0 without one."""
+    remote_lost: int = 0
+    """How many of them never came."""
+    remote_jitter_us: int = 0
+    """Their jitter, as the peer measured it; a gauge."""
+    round_trips: int = 0
+    """How often the round trip was measured."""
+    round_trip_us: int = 0
+    """The last result; a gauge."""
+
+    @property
+    def loss_percent(self) -> float:
+        """How much of what the peer sent was lost on its way to us."""
+        return _percent(self.lost, self.lost + self.packets_received)
+
+    @property
+    def remote_loss_percent(self) -> float | None:
+        """How much of what we sent was lost on its way, None as long as the peer has not said."""
+        return _percent(self.remote_lost, self.remote_expected) if self.remote_expected else None
+
+    @property
+    def jitter_ms(self) -> float:
+        """`jitter_us` in milliseconds."""
+        return self.jitter_us / 1000
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """The last round trip in milliseconds, None as long as it was not measured."""
+        return self.round_trip_us / 1000 if self.round_trips else None
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100 * part / whole if whole else 0.0
 
 
 class MediaStream(Protocol):

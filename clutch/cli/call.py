@@ -22,6 +22,7 @@ from clutch.node.config import LogConfig
 from clutch.node.errors import NodeError, first_error
 from clutch.node.log import printable, set_up_logging
 from clutch.node.phone import CODECS_OFFERED, Dial, Phone, open_phone
+from clutch.node.quality import summarise as quality
 
 EXIT_STATUS: Mapping[Reason, int] = {
     Reason.NO_ANSWER: 3,
@@ -109,16 +110,13 @@ async def _hang_up_on_signal(phone: Phone) -> None:
 
 
 async def _show(phone: Phone, caller: Caller) -> None:
-    """The status, as it changes; on a terminal also meters and loss, in one line that is drawn again."""
+    """The status, as it changes; on a terminal also meters and quality, in one line that is drawn again."""
     live = sys.stderr.isatty()
     last = ""
     try:
         while True:
             status = phone.call.status.value
-            if live:
-                line = f"\r{status:<12} {_meters(caller)}  loss {loss_percent(phone.stats):4.1f} %\x1b[K"
-            else:
-                line = f"{status}\n"
+            line = f"\r{status:<12} {_meters(caller)}  {_quality(phone)}\x1b[K" if live else f"{status}\n"
             if live or line != last:
                 click.echo(line, nl=False, err=True)
                 last = line
@@ -132,6 +130,19 @@ def _meters(caller: Caller) -> str:
     return f"you {meter(caller.said_dbfs)}  they {meter(caller.heard_dbfs)}"
 
 
+def _quality(phone: Phone) -> str:
+    """What we hear, and the way there and back; a dash for what is not known yet."""
+    codec = phone.leg.codec
+    if codec is None:
+        return ""
+    found = quality(phone.stats, codec)
+    known = {name: "-" if value is None else value for name, value in found.items()}
+    return (
+        f"loss {found['loss_percent']:.1f} %  jitter {found['jitter_ms']:.1f} ms  "
+        f"rtt {known['round_trip_ms']} ms  mos {known['mos']}/{known['remote_mos']}"
+    )
+
+
 def meter(level_dbfs: float) -> str:
     """A bar from -60 dBFS to full scale."""
     filled = (
@@ -140,7 +151,7 @@ def meter(level_dbfs: float) -> str:
     return "[" + "#" * filled + "." * (METER_WIDTH - filled) + "]"
 
 
-def loss_percent(stats: MediaStats) -> float:
+def concealed_percent(stats: MediaStats) -> float:
     """How much of what should have been heard had to be made up."""
     wanted = stats.played + stats.concealed
     return 100 * stats.concealed / wanted if wanted else 0.0
@@ -150,6 +161,7 @@ def summarise(phone: Phone) -> dict[str, Any]:
     """All that is known of a call that is over, as JSON carries it."""
     call, cause = phone.call, phone.call.why()
     answered, ended = call.answered_at, call.ended_at
+    stats, codec = phone.stats, phone.leg.codec
     assert ended is not None
     return {
         "sid": call.sid,
@@ -160,11 +172,13 @@ def summarise(phone: Phone) -> dict[str, Any]:
         "sip": cause.sip,
         "q850": cause.q850,
         "text": printable(cause.text),
-        "codec": phone.leg.codec,
+        "codec": codec,
         "setup_s": round(answered - call.started_at, 3) if answered is not None else None,
         "duration_s": round(ended - answered, 3) if answered is not None else 0.0,
-        "loss_percent": round(loss_percent(phone.stats), 2),
-        "media": attrs.asdict(phone.stats),
+        "loss_percent": round(stats.loss_percent, 2),
+        "concealed_percent": round(concealed_percent(stats), 2),
+        "quality": quality(stats, codec) if codec else None,
+        "media": attrs.asdict(stats),
     }
 
 
@@ -178,9 +192,13 @@ def exit_status(phone: Phone) -> int:
 def _sentence(summary: Mapping[str, Any]) -> str:
     words = f"{summary['status']}: {summary['reason']} by {summary['by']} (SIP {summary['sip']})"
     if summary["codec"]:
-        words += (
-            f", {summary['duration_s']:.1f} s of {summary['codec']}, {summary['loss_percent']:.1f} % lost"
-        )
+        found = summary["quality"]
+        words += f", {summary['duration_s']:.1f} s of {summary['codec']}, {found['loss_percent']:.1f} % lost"
+        words += f", jitter {found['jitter_ms']:.1f} ms"
+        if found["round_trip_ms"] is not None:
+            words += f", round trip {found['round_trip_ms']:.1f} ms"
+        if found["mos"] is not None:
+            words += f", MOS {found['mos']:.1f}"
     return f"{words}{': ' + summary['text'] if summary['text'] else ''}"
 
 

@@ -205,9 +205,9 @@ class SipLeg:
             offer.accept(reply)
 
     def _connect(self, agreed: Agreed) -> None:
-        remote = agreed.remote
+        remote, rtcp = agreed.remote, agreed.rtcp
         if self._params and ipaddress.ip_address(remote[0]).is_unspecified:
-            remote = self._params.remote  # held the old way (RFC 3264 section 8.4)
+            remote, rtcp = self._params.remote, self._params.rtcp  # held the old way (RFC 3264 section 8.4)
         params = RtpParams(
             remote,
             Codec(agreed.codec.name, agreed.payload_type, agreed.codec.clock_hz, agreed.codec.clock_hz),
@@ -215,6 +215,7 @@ class SipLeg:
             agreed.send,
             agreed.receive,
             self._terms.timeout_ms if agreed.send else 0,  # who holds us may be silent, whatever he said
+            rtcp=rtcp,
         )
         try:
             self._stream.connect(params)

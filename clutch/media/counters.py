@@ -1,4 +1,4 @@
-"""The counters of one media stream, counted where things happen."""
+"""The counters and gauges of one media stream, kept where things happen."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ class Counters:
     wrong_source: int = 0
     ssrc_changes: int = 0
     downlink_dropped: int = 0
+    lost: int = 0
+    jitter_us: int = 0
+    reports_sent: int = 0
+    reports_received: int = 0
+    reports_malformed: int = 0
+    reports_wrong_source: int = 0
+    remote_expected: int = 0
+    remote_lost: int = 0
+    remote_jitter_us: int = 0
+    round_trips: int = 0
+    round_trip_us: int = 0

@@ -34,16 +34,19 @@ class Outgoing(NamedTuple):
 class Downlink:
     """Queues audio and keys, and numbers packets."""
 
-    _ssrc: int
-    _sequence: int
+    ssrc: int
+    """Ours."""
+    sequence: int
     """Of the next packet."""
-    _timestamp: int
+    timestamp: int
     """RTP time of the next tick."""
     _counters: Counters
     dtmf: DtmfSender = attrs.field(factory=DtmfSender)
     _queue: bytearray = attrs.field(factory=bytearray)
     _spoken: bool = False
     """Audio was sent before."""
+    octets: int = 0
+    """Bytes of payload sent."""
 
     @property
     def queued(self) -> int:
@@ -69,7 +72,7 @@ class Downlink:
         """
         codec = params.codec
         size = codec.frame_samples * _SAMPLE_BYTES
-        timestamp, self._timestamp = self._timestamp, (self._timestamp + codec.frame_ticks) % 2**32
+        timestamp, self.timestamp = self.timestamp, (self.timestamp + codec.frame_ticks) % 2**32
         if not params.send:
             del self._queue[:size]
             return bytes(size), None
@@ -86,5 +89,6 @@ class Downlink:
 
     def _packet(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> Outgoing:
         self._counters.packets_sent += 1
-        sequence, self._sequence = self._sequence, (self._sequence + 1) % 0x10000
-        return Outgoing(payload_type, sequence, timestamp, self._ssrc, payload, marker)
+        self.octets += len(payload)
+        sequence, self.sequence = self.sequence, (self.sequence + 1) % 0x10000
+        return Outgoing(payload_type, sequence, timestamp, self.ssrc, payload, marker)

@@ -63,3 +63,5 @@ class RtpParams:
     """Silence from the network after which the stream reports a timeout; 0 never does."""
     learn: bool = True
     """Symmetric RTP (RFC 4961): adopt the address that packets really come from, then only that one."""
+    rtcp: Address | None = None
+    """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux, RFC 5761)."""

@@ -14,8 +14,18 @@ from clutch.media.counters import Counters
 from clutch.media.downlink import Downlink, Outgoing
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import PayloadFormat, payload_format
+from clutch.media.reports import Compound, Heard, Reports
 from clutch.media.source import SourceLock
 from clutch.media.uplink import ParsedRtp, StreamEvent, Uplink
+
+
+class DueReport(NamedTuple):
+    """An RTCP compound to be sent."""
+
+    compound: Compound
+    destination: Address
+    muxed: bool
+    """Send it from the RTP port, not from the one above it."""
 
 
 class Tick(NamedTuple):
@@ -33,6 +43,7 @@ class Tick(NamedTuple):
     packet: Outgoing | None
     """To be sent to `destination`; None if nothing is."""
     destination: Address
+    report: DueReport | None
 
 
 @attrs.define(eq=False)
@@ -43,6 +54,22 @@ class _Connection:
     format: PayloadFormat
     source: SourceLock
     uplink: Uplink
+    reports: Reports
+
+    @property
+    def rtcp(self) -> Address:
+        """Where RTCP goes and must come from."""
+        here = self.source.destination
+        if self.params.rtcp is None:
+            return here
+        if here == self.params.remote:
+            return self.params.rtcp
+        # Signalling did not know the peer's address; assume a pair of ports.
+        return here[0], (here[1] + 1) % 0x10000
+
+    def due(self, compound: Compound) -> DueReport:
+        """With the way that it goes."""
+        return DueReport(compound, self.rtcp, self.params.rtcp is None)
 
 
 @attrs.define(eq=False)
@@ -52,14 +79,23 @@ class TwinStream:
     counters: Counters
     """Read them; only the stream and `count_malformed` count."""
     _downlink: Downlink
+    _cname: bytes
     _connection: _Connection | None = None
     _ticks: int = 0
 
     @classmethod
-    def open(cls, ssrc: int, sequence: int, timestamp: int) -> TwinStream:
-        """A stream that will send with this SSRC, from this sequence number and timestamp on."""
+    def open(cls, ssrc: int, sequence: int, timestamp: int, cname: bytes) -> TwinStream:
+        """A stream that will send with this SSRC, from this sequence number and timestamp on.
+
+        `cname` is its name in reports, `CNAME_BYTES` long.
+        """
         counters = Counters()
-        return cls(counters, Downlink(ssrc, sequence, timestamp, counters))
+        return cls(counters, Downlink(ssrc, sequence, timestamp, counters), cname)
+
+    @property
+    def ssrc(self) -> int:
+        """Ours."""
+        return self._downlink.ssrc
 
     @property
     def rate_hz(self) -> int:
@@ -82,17 +118,40 @@ class TwinStream:
         if old is None:
             source = SourceLock(params.remote, params.learn)
             uplink = Uplink(params, codec.decode, self.counters, source, now_us)
-            self._connection = _Connection(params, codec, source, uplink)
+            clock_hz = params.codec.rtp_clock_hz
+            reports = Reports.start(self._downlink, self.counters, self._cname, clock_hz, now_us)
+            self._connection = _Connection(params, codec, source, uplink, reports)
             return
         if not old.params.codec.same_pcm(params.codec):
             self._downlink.clear()
+            old.reports.set_clock(params.codec.rtp_clock_hz)
+        if not old.params.receive:
+            old.reports.restart()
         old.uplink.reconnect(params, codec.decode, now_us)
         old.params, old.format = params, codec
 
     def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> None:
         """A packet came. Before the first `connect` it is ignored."""
-        if self._connection is not None:
-            self._connection.uplink.receive(packet, source, now_us)
+        connection = self._connection
+        if connection is not None and connection.uplink.receive(packet, source, now_us):
+            is_audio = packet.payload_type == connection.params.codec.payload_type
+            timestamp = packet.timestamp if is_audio else None
+            connection.reports.count(packet.ssrc, packet.sequence, timestamp, now_us)
+
+    def receive_report(self, heard: Heard | None, source: Address, now_us: int, *, muxed: bool) -> None:
+        """A report came, on the RTP port if `muxed`, else on the one above; None if it was malformed.
+
+        Only the peer is believed: its RTP address, or on the other port the one that signalling named.
+        """
+        connection = self._connection
+        if connection is None:
+            return
+        if source != (connection.source.destination if muxed else connection.rtcp):
+            self.counters.reports_wrong_source += 1
+        elif heard is None:
+            self.counters.reports_malformed += 1
+        else:
+            connection.reports.hear(heard, now_us)
 
     def count_malformed(self) -> None:
         """Something came that is no RTP packet."""
@@ -105,9 +164,24 @@ class TwinStream:
         if connection is None:
             return None
         samples, concealed = connection.uplink.tick(now_us)
+        timestamp = self._downlink.timestamp
         downlink, packet = self._downlink.tick(connection.params, connection.format.encode)
-        destination = connection.source.destination
-        return Tick(index, self.rate_hz, samples.tobytes(), downlink, concealed, packet, destination)
+        report = connection.reports.tick(timestamp, now_us)
+        return Tick(
+            index,
+            self.rate_hz,
+            samples.tobytes(),
+            downlink,
+            concealed,
+            packet,
+            connection.source.destination,
+            connection.due(report) if report else None,
+        )
+
+    def bye(self, now_us: int) -> DueReport | None:
+        """The last report of a stream that is about to be closed, if it is to send one."""
+        report = self._connection.reports.bye(now_us) if self._connection else None
+        return self._connection.due(report) if self._connection and report else None
 
     def send(self, pcm: bytes) -> int:
         """Queue PCM and return how many bytes were taken; refused samples are counted.

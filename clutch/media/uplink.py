@@ -84,14 +84,14 @@ class Uplink:
         self._source.signal(params.remote, learn=params.learn)
         self._last_rx_us, self._idle = now_us, False
 
-    def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> None:
-        """Judge a packet and keep it for its turn."""
+    def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> bool:
+        """Judge a packet and keep it for its turn. False if it is not accepted."""
         is_event = packet.payload_type == self._params.telephone_event
         if not self._params.receive or not self._is_ours(packet, is_event=is_event):
-            return
+            return False
         if not self._source.accepts(source, packet.ssrc):
             self._counters.wrong_source += 1
-            return
+            return False
         self._counters.packets_received += 1
         self._last_rx_us, self._idle = now_us, False
         self._follow(packet.ssrc)
@@ -100,6 +100,7 @@ class Uplink:
             self.events += self._dtmf.receive(packet.payload, packet.timestamp, clock_hz, now_us)
         else:
             self._insert(packet, now_us)
+        return True
 
     def tick(self, now_us: int) -> tuple[Samples, bool]:
         """The next frame, and whether any of it was concealed."""

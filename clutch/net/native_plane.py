@@ -21,6 +21,7 @@ from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTim
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.errors import UnsupportedCodec
 from clutch.media.params import Address, RtpParams
+from clutch.net.reports import new_cname
 
 MAX_EVENTS = 64
 """Events that may wait for `next_event`; later ones are lost until there is room."""
@@ -32,8 +33,8 @@ _ALWAYS = frozenset({"pcmu", "pcma", "l16"})
 class NativePlane:
     """`MediaPlane` in C.
 
-    `host` is the IP address to bind; streams use the even ports of `ports`, the least recently used first.
-    `randbits` gives n random bits for SSRCs and first numbers.
+    `host` is the IP address to bind; streams use the even ports of `ports` for RTP and those above for RTCP,
+    the least recently used first. `randbits` gives n random bits for SSRCs, first numbers and names.
     """
 
     _host: str
@@ -63,7 +64,8 @@ class NativePlane:
         if self._plane is None:
             raise RuntimeError("open a stream while the plane runs")
         try:
-            core = self._plane.open(self._randbits(32), self._randbits(16), self._randbits(32))
+            randbits = self._randbits
+            core = self._plane.open(randbits(32), randbits(16), randbits(32), new_cname(randbits))
         except native.MediaError as error:
             raise MediaUnavailable(str(error)) from error
         stream = NativeRtpStream(sid, (self._host, core.port), core, self._forget)
@@ -207,6 +209,7 @@ def _native_params(params: RtpParams) -> native.Params:
         receive=params.receive,
         timeout_ms=params.timeout_ms,
         learn=params.learn,
+        rtcp=params.rtcp,
     )
 
 

@@ -15,10 +15,11 @@ from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import FORMATS
-from clutch.media.stream import Tick, TwinStream
+from clutch.media.stream import DueReport, Tick, TwinStream
 from clutch.media.uplink import Idle, StreamEvent
 from clutch.net.errors import NetworkError
 from clutch.net.link import Datagrams, Network
+from clutch.net.reports import new_cname, read_report, write_report
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
 
@@ -42,8 +43,8 @@ def _even(ports: Iterable[int]) -> deque[int]:
 class TwinPlane:
     """`MediaPlane` in Python. Every packet costs Python time: for tests and a handful of calls.
 
-    `host` is the address to bind; streams use the even ports of `ports`, the least recently used first.
-    `randbits` gives n random bits for SSRCs and first numbers.
+    `host` is the address to bind; streams use the even ports of `ports` for RTP and those above for RTCP,
+    the least recently used first. `randbits` gives n random bits for SSRCs and first numbers.
     """
 
     _network: Network
@@ -73,11 +74,13 @@ class TwinPlane:
         """See `MediaPort.open`. Raises RuntimeError while the plane does not run."""
         if self._nursery is None:
             raise RuntimeError("open a stream while the plane runs")
-        datagrams = self._bind()
-        core = TwinStream.open(self._randbits(32), self._randbits(16), self._randbits(32))
-        stream = TwinRtpStream(sid, datagrams, core, self._forget)
+        rtp, rtcp = self._bind()
+        randbits = self._randbits
+        core = TwinStream.open(randbits(32), randbits(16), randbits(32), new_cname(randbits))
+        stream = TwinRtpStream(sid, rtp, rtcp, core, self._forget)
         self._streams[stream] = None
         self._nursery.start_soon(stream._read, name=f"rtp {sid}")
+        self._nursery.start_soon(stream._read_reports, name=f"rtcp {sid}")
         self._opened.set()
         return stream
 
@@ -106,17 +109,25 @@ class TwinPlane:
             for stream in list(self._streams):
                 stream._tick(now_us)
 
-    def _bind(self) -> Datagrams:
-        """A socket on the first port that is really free."""
+    def _bind(self) -> tuple[Datagrams, Datagrams]:
+        """Sockets for RTP and RTCP on the first pair of ports that is really free."""
         refusal: NetworkError | None = None
         for _ in range(len(self._free)):
             port = self._free.popleft()
             try:
-                return self._network.open_datagrams(self._host, port)
+                return self._bind_pair(port)
             except NetworkError as error:
                 self._free.append(port)
                 refusal = error
         raise MediaUnavailable(str(refusal or "every RTP port is taken")) from refusal
+
+    def _bind_pair(self, port: int) -> tuple[Datagrams, Datagrams]:
+        rtp = self._network.open_datagrams(self._host, port)
+        try:
+            return rtp, self._network.open_datagrams(self._host, port + 1)
+        except NetworkError:
+            rtp.close()
+            raise
 
     def _forget(self, stream: TwinRtpStream) -> None:
         self._streams.pop(stream, None)
@@ -128,7 +139,8 @@ class TwinRtpStream:
     """`RtpStream` of a `TwinPlane`."""
 
     sid: str
-    _datagrams: Datagrams = attrs.field(repr=False)
+    _rtp: Datagrams = attrs.field(repr=False)
+    _rtcp: Datagrams = attrs.field(repr=False)
     _core: TwinStream = attrs.field(repr=False)
     _on_close: Callable[[TwinRtpStream], None] = attrs.field(repr=False)
     _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
@@ -142,7 +154,7 @@ class TwinRtpStream:
     @property
     def local(self) -> Address:
         """See `RtpStream.local`."""
-        return self._datagrams.address
+        return self._rtp.address
 
     @property
     def rate_hz(self) -> int:
@@ -193,7 +205,9 @@ class TwinRtpStream:
         if self._closed:
             return
         self._closed = True
-        self._datagrams.close()
+        self._report(self._core.bye(_now_us()))
+        self._rtp.close()
+        self._rtcp.close()
         for tap in self._taps:
             tap.close()
         self._incoming.close()  # first: its readers are to see a closed stream, not an end
@@ -204,10 +218,21 @@ class TwinRtpStream:
         """Feed what arrives to the core until the stream is closed."""
         with suppress(trio.ClosedResourceError):
             while True:
-                self._receive(*await self._datagrams.receive())
+                self._receive(*await self._rtp.receive())
+
+    async def _read_reports(self) -> None:
+        """The same for the RTCP port."""
+        with suppress(trio.ClosedResourceError):
+            while True:
+                self._hear(*await self._rtcp.receive(), muxed=False)
+
+    def _hear(self, data: bytes, source: Address, *, muxed: bool) -> None:
+        heard = read_report(data, self._core.ssrc)
+        self._core.receive_report(heard, source, _now_us(), muxed=muxed)
 
     def _receive(self, data: bytes, source: Address) -> None:
         if is_rtcp(data):
+            self._hear(data, source, muxed=True)
             return
         try:
             packet = RtpPacket.parse(data)
@@ -224,9 +249,15 @@ class TwinRtpStream:
             with suppress(trio.WouldBlock):
                 self._events.send_nowait(_public(event))
 
+    def _report(self, due: DueReport | None) -> None:
+        if due is not None:
+            way = self._rtp if due.muxed else self._rtcp
+            way.send(write_report(due.compound), due.destination)
+
     def _deliver(self, tick: Tick) -> None:
         if tick.packet is not None:
-            self._datagrams.send(RtpPacket(*tick.packet).to_bytes(), tick.destination)
+            self._rtp.send(RtpPacket(*tick.packet).to_bytes(), tick.destination)
+        self._report(tick.report)
         frame = MediaFrame(tick.tick, tick.rate_hz, tick.uplink, tick.downlink, tick.concealed)
         self._taps = [tap for tap in self._taps if tap.send(frame)]
 

@@ -104,7 +104,7 @@ class SipConfig:
 
 @attrs.frozen
 class RtpConfig:
-    """``[rtp]``: media ports, on `sip.host`."""
+    """``[rtp]``: media ports, on `sip.host`: RTP has the even ones, RTCP the one above each."""
 
     first_port: Annotated[int, Between(1024, 65_535)] = 16_384
     last_port: Annotated[int, Between(1024, 65_535)] = 32_767

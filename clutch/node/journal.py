@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 import structlog
@@ -18,6 +20,8 @@ log = structlog.get_logger(__name__)
 class Journal:
     """An observer for `Observatory.subscribe`: every call's way is logged with its sid."""
 
+    _quality: Callable[[str], Mapping[str, Any]] = lambda _sid: {}
+    """What to say about the media of a call that has just ended."""
     ended: Counter[str] = attrs.field(factory=Counter)
     """Ended calls by final status."""
 
@@ -37,6 +41,7 @@ class Journal:
                     sip=cause.sip,
                     q850=cause.q850,
                     text=cause.text,
+                    **self._quality(sid),
                 )
             case Exited(exit_) if exit_.error and isinstance(lost := first_error(exit_.error), RecordError):
                 log.error("recording.lost", path=exit_.path, error=str(lost))

@@ -40,6 +40,7 @@ from clutch.node.errors import NodeError
 from clutch.node.http import serve_http
 from clutch.node.journal import Journal
 from clutch.node.planes import make_plane
+from clutch.node.quality import summarise
 from clutch.node.services import start_service
 from clutch.record.wav import WavSink, prove_writable, thread_writer
 
@@ -65,11 +66,12 @@ class Node:
     endpoint: SipEndpoint = attrs.field(init=False)
     http_urls: list[str] = attrs.field(factory=list)
     features: list[str] = attrs.field(factory=lambda: available(probe()))
-    journal: Journal = attrs.field(factory=Journal)
+    journal: Journal = attrs.field(init=False)
     _started_at: float = attrs.field(factory=time.monotonic)
     _write: Any = attrs.field(factory=thread_writer)
 
     def __attrs_post_init__(self) -> None:
+        self.journal = Journal(self._quality)
         sip = self.config.sip
         binds = [
             Bind(transport, sip.host, sip.port, sip.public_address)
@@ -115,6 +117,13 @@ class Node:
         log.info("node.draining", calls=len(self.calls), deadline_s=self.config.node.drain_s)
         with trio.move_on_after(self.config.node.drain_s):
             await self.calls.idle()
+
+    def _quality(self, sid: str) -> Mapping[str, Any]:
+        """The quality of a call's media, if it ever had any."""
+        call = self.calls.get(sid)
+        if call is None or not isinstance(call.spec.leg, SipLeg) or call.spec.leg.codec is None:
+            return {}
+        return summarise(call.spec.stream.stats(), call.spec.leg.codec)
 
     def _on_invite(self, session: SipSession) -> None:
         """A new call: find who answers it, give it media, start its tree. Never blocks."""

@@ -30,9 +30,10 @@ struct media_params {
     bool send;
     bool receive;
     bool learn;              /* adopt the address that packets really come from */
+    struct endpoint rtcp;    /* where the peer receives RTCP; port 0: where it receives RTP (rtcp-mux) */
 };
 
-/* Counters of a stream, in the order of stream_stats(). */
+/* Counters and gauges of a stream, in the order of stream_stats(). */
 enum media_counter {
     PACKETS_SENT,
     PACKETS_RECEIVED,
@@ -46,6 +47,17 @@ enum media_counter {
     WRONG_SOURCE,
     SSRC_CHANGES,
     DOWNLINK_DROPPED,
+    LOST,      /* the peer's packets that never came (RFC 3550 A.3) */
+    JITTER_US, /* of their arrival (A.8) */
+    REPORTS_SENT,
+    REPORTS_RECEIVED,
+    REPORTS_MALFORMED,
+    REPORTS_WRONG_SOURCE,
+    REMOTE_EXPECTED, /* the peer's last report: what we had sent by then ... */
+    REMOTE_LOST,     /* ... how much of it never came ... */
+    REMOTE_JITTER_US,
+    ROUND_TRIPS, /* how often the round trip was measured ... */
+    ROUND_TRIP_US, /* ... and the last result */
     MEDIA_COUNTERS
 };
 
@@ -59,6 +71,14 @@ struct media_event {
     int32_t ms;    /* DTMF: how long the key was pressed; TIMEOUT: how long nothing came */
 };
 
+/* An RTCP compound that is due. */
+struct media_report {
+    const uint8_t *data; /* the stream's, until its next call */
+    size_t len;          /* 0: nothing is due */
+    struct endpoint to;
+    bool muxed; /* to be sent from the RTP port, not from the one above it */
+};
+
 /* The outcome of one 20 ms tick. The caller points `uplink` and `downlink` at room for
  * MEDIA_FRAME_MAX (960) samples each, `packet` at MEDIA_PACKET_MAX (2048) bytes. */
 struct media_tick {
@@ -70,6 +90,7 @@ struct media_tick {
     uint64_t index;     /* ticks since the stream was opened */
     int32_t rate_hz;    /* 0: never connected, no PCM was written */
     bool concealed;     /* any sample of uplink was made up */
+    struct media_report report;
 };
 
 /* Where one tapped frame lies in the frame ring. Python unpacks arrays of it as "=QIIIBxxx". */
@@ -90,12 +111,15 @@ const char *native_features(void);
 /* ---- the sans-IO stream (stream.h), for one thread ---- */
 
 struct stream;
-struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp);
+struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname);
 void stream_free(struct stream *stream);
 int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us);
 void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
                     const struct endpoint *source, int64_t now_us);
+void stream_receive_rtcp(struct stream *stream, const uint8_t *packet, size_t len,
+                         const struct endpoint *source, int64_t now_us);
 void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick);
+void stream_bye(struct stream *stream, int64_t now_us, struct media_report *report);
 bool stream_next_event(struct stream *stream, struct media_event *event);
 size_t stream_send(struct stream *stream, const void *pcm, size_t samples);
 void stream_clear(struct stream *stream);
@@ -120,7 +144,8 @@ const uint8_t *plane_frame_memory(const struct plane *plane, size_t *size);
 void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *events_lost,
                     uint64_t *send_failures);
 
-int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, struct leg **leg);
+int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname,
+             struct leg **leg);
 uint32_t leg_id(const struct leg *leg);
 uint16_t leg_port(const struct leg *leg);
 struct stream *leg_stream(struct leg *leg);

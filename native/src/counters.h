@@ -19,6 +19,12 @@ static inline void counter_add(counter *c, uint64_t n)
     atomic_store_explicit(c, value + n, memory_order_relaxed);
 }
 
+/* Replace the value: a gauge rather than a count. Only its one writer may call this. */
+static inline void counter_set(counter *c, uint64_t value)
+{
+    atomic_store_explicit(c, value, memory_order_relaxed);
+}
+
 /* The value now. Any thread. */
 static inline uint64_t counter_read(const counter *c)
 {

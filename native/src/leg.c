@@ -29,19 +29,33 @@ static void submit(struct leg *leg)
     kick(leg->plane);
 }
 
-/* Bind the leg to the port that was free the longest; ports that somebody else holds go to the end. */
+/* Bind both sockets: RTP to an even port, RTCP to the one above (RFC 3550 section 11). */
+static int bind_pair(struct leg *leg, uint16_t port)
+{
+    const struct endpoint *local = &leg->plane->local;
+    int rtp = udp_open(local, port, UDP_RECEIVE_BUFFER);
+    int rtcp = rtp >= 0 ? udp_open(local, (uint16_t)(port + 1), UDP_RTCP_BUFFER) : rtp;
+    if (rtcp < 0) {
+        if (rtp >= 0)
+            close(rtp);
+        return rtcp;
+    }
+    leg->rtp = (struct leg_socket){.leg = leg, .fd = rtp};
+    leg->rtcp = (struct leg_socket){.leg = leg, .fd = rtcp};
+    leg->port = port;
+    return 0;
+}
+
+/* Bind the leg to the pair that was free the longest; pairs that somebody else holds go to the end. */
 static int bind_leg(struct leg *leg)
 {
     struct ports *ports = &leg->plane->ports;
     int error = -EADDRNOTAVAIL;
     for (size_t tries = ports->count; tries > 0; tries--) {
         int port = ports_take(ports);
-        leg->fd = udp_open(&leg->plane->local, (uint16_t)port);
-        if (leg->fd >= 0) {
-            leg->port = (uint16_t)port;
+        error = bind_pair(leg, (uint16_t)port);
+        if (error == 0)
             return 0;
-        }
-        error = leg->fd;
         ports_give(ports, (uint16_t)port);
         if (error != -EADDRINUSE)
             return error;
@@ -51,10 +65,10 @@ static int bind_leg(struct leg *leg)
 
 static int watch_and_submit(struct leg *leg)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = leg};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &leg->rtp};
     if (reserve(leg, COMMAND_OPEN) == NULL)
         return -EAGAIN;
-    if (epoll_ctl(leg->plane->epoll, EPOLL_CTL_ADD, leg->fd, &event) != 0)
+    if (epoll_ctl(leg->plane->epoll, EPOLL_CTL_ADD, leg->rtp.fd, &event) != 0)
         return -errno;
     submit(leg);
     return 0;
@@ -69,7 +83,8 @@ static void link_leg(struct leg *leg)
     plane->newest = leg;
 }
 
-int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, struct leg **out)
+int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname,
+             struct leg **out)
 {
     struct leg *leg = calloc(1, sizeof *leg);
     if (leg == NULL)
@@ -77,10 +92,10 @@ int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestam
     leg->plane = plane;
     leg->id = ++plane->last_id;
     leg->codec = -1;
-    leg->fd = -1;
+    leg->rtp.fd = leg->rtcp.fd = -1;
     leg->ipv6 = udp_is_ipv6(&plane->local);
     link_leg(leg);
-    leg->stream = stream_new(ssrc, seq, timestamp);
+    leg->stream = stream_new(ssrc, seq, timestamp, cname);
     int error = leg->stream == NULL ? -ENOMEM : bind_leg(leg);
     if (error == 0)
         error = watch_and_submit(leg);
@@ -176,8 +191,9 @@ void leg_release(struct leg *leg)
         plane->newest = leg->older;
     if (leg->older != NULL)
         leg->older->newer = leg->newer;
-    if (leg->fd >= 0) {
-        close(leg->fd);
+    if (leg->rtp.fd >= 0) {
+        close(leg->rtp.fd);
+        close(leg->rtcp.fd);
         ports_give(&plane->ports, leg->port);
     }
     if (leg->stream != NULL)

@@ -59,10 +59,17 @@ struct connection {
     struct playout *playout;
 };
 
+/* One of a leg's two sockets: what epoll names. */
+struct leg_socket {
+    struct leg *leg;
+    int fd;
+};
+
 struct leg {
     struct plane *plane;
     struct stream *stream;
-    int fd;
+    struct leg_socket rtp;
+    struct leg_socket rtcp; /* on the port above */
     uint32_t id;
     uint16_t port;
     bool ipv6;

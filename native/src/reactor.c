@@ -72,10 +72,29 @@ static void add_leg(struct plane *plane, struct leg *leg)
         leg->next->previous = leg;
     plane->phases[phase] = leg;
     plane->phase_legs[phase]++;
+    /* Should this fail, where the RTP socket did not a moment ago, the leg lives without its peer's reports. */
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &leg->rtcp};
+    epoll_ctl(plane->epoll, EPOLL_CTL_ADD, leg->rtcp.fd, &event);
+}
+
+static void send_on(struct plane *plane, const struct leg *leg, const struct leg_socket *socket,
+                    const uint8_t *data, size_t len, const struct endpoint *to)
+{
+    if (udp_send(socket->fd, leg->ipv6, data, len, to) != 0)
+        counter_add(&plane->send_failures, 1);
+}
+
+static void send_report(struct plane *plane, const struct leg *leg, const struct media_report *report)
+{
+    if (report->len > 0)
+        send_on(plane, leg, report->muxed ? &leg->rtp : &leg->rtcp, report->data, report->len, &report->to);
 }
 
 static void remove_leg(struct plane *plane, struct leg *leg)
 {
+    struct media_report report;
+    stream_bye(leg->stream, now_us(), &report);
+    send_report(plane, leg, &report);
     if (leg->next != NULL)
         leg->next->previous = leg->previous;
     if (leg->previous != NULL)
@@ -83,7 +102,8 @@ static void remove_leg(struct plane *plane, struct leg *leg)
     else
         plane->phases[leg->phase] = leg->next;
     plane->phase_legs[leg->phase]--;
-    epoll_ctl(plane->epoll, EPOLL_CTL_DEL, leg->fd, NULL);
+    epoll_ctl(plane->epoll, EPOLL_CTL_DEL, leg->rtp.fd, NULL);
+    epoll_ctl(plane->epoll, EPOLL_CTL_DEL, leg->rtcp.fd, NULL);
     leg->left = true;
     leg->next = plane->leaving;
     plane->leaving = leg;
@@ -139,12 +159,17 @@ static void run_commands(struct plane *plane)
 
 /* ---- packets and ticks ---- */
 
-static void receive_leg(struct plane *plane, struct leg *leg, int64_t now)
+static void receive_on(struct plane *plane, const struct leg_socket *socket, int64_t now)
 {
-    size_t count = leg->left ? 0 : udp_receive(leg->fd, &plane->batch);
+    struct leg *leg = socket->leg;
+    size_t count = leg->left ? 0 : udp_receive(socket->fd, &plane->batch);
     for (size_t i = 0; i < count; i++) {
         struct endpoint source;
         size_t len = udp_message(&plane->batch, i, &source);
+        if (socket == &leg->rtcp) {
+            stream_receive_rtcp(leg->stream, plane->batch.data[i], len, &source, now);
+            continue;
+        }
         stream_receive(leg->stream, plane->batch.data[i], len, &source, now);
         report_events(plane, leg);
     }
@@ -182,9 +207,9 @@ static void tick_leg(struct plane *plane, struct leg *leg, int64_t now)
         tick.downlink = tick.uplink + leg->stream->playout->frame;
     }
     stream_tick(leg->stream, now, &tick);
-    if (tick.packet_len > 0
-        && udp_send(leg->fd, leg->ipv6, tick.packet, tick.packet_len, &tick.to) != 0)
-        counter_add(&plane->send_failures, 1);
+    if (tick.packet_len > 0)
+        send_on(plane, leg, &leg->rtp, tick.packet, tick.packet_len, &tick.to);
+    send_report(plane, leg, &tick.report);
     if (line != NULL)
         commit_frame(plane, line, leg, &tick);
     report_events(plane, leg);
@@ -212,7 +237,7 @@ static void turn(struct plane *plane, const struct epoll_event *ready, int count
         if (ready[i].data.ptr == &plane->timer)
             expirations = take_expirations(plane);
         else if (ready[i].data.ptr != &plane->kick)
-            receive_leg(plane, ready[i].data.ptr, now);
+            receive_on(plane, ready[i].data.ptr, now);
     }
     tick_phases(plane, expirations, now);
     give_back_legs(plane);

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "bytes.h"
+
 enum {
     VERSION = 2 << 6,
     VERSION_MASK = 3 << 6,
@@ -13,24 +15,6 @@ enum {
     RTCP_FIRST = 200,
     RTCP_LAST = 204,
 };
-
-static uint16_t read16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t read32(const uint8_t *p)
-{
-    return (uint32_t)read16(p) << 16 | read16(p + 2);
-}
-
-static void write32(uint8_t *p, uint32_t value)
-{
-    p[0] = (uint8_t)(value >> 24);
-    p[1] = (uint8_t)(value >> 16);
-    p[2] = (uint8_t)(value >> 8);
-    p[3] = (uint8_t)value;
-}
 
 bool rtp_is_rtcp(const uint8_t *data, size_t len)
 {
@@ -69,8 +53,7 @@ void rtp_write_header(uint8_t *out, const struct rtp_packet *packet)
 {
     out[0] = VERSION;
     out[1] = (uint8_t)(packet->payload_type | (packet->marker ? MARKER : 0));
-    out[2] = (uint8_t)(packet->seq >> 8);
-    out[3] = (uint8_t)packet->seq;
+    write16(out + 2, packet->seq);
     write32(out + 4, packet->timestamp);
     write32(out + 8, packet->ssrc);
 }

@@ -18,6 +18,25 @@ static void count(struct stream *stream, enum media_counter which)
     counter_add(&stream->counters[which], 1);
 }
 
+/* Where RTP goes, and must come from once it is locked. */
+static const struct endpoint *rtp_destination(const struct stream *stream)
+{
+    return stream->source.is_locked ? &stream->source.locked : &stream->params.remote;
+}
+
+/* Where RTCP goes and must come from. */
+static struct endpoint rtcp_destination(const struct stream *stream)
+{
+    const struct endpoint *rtp = rtp_destination(stream);
+    if (stream->params.rtcp.port == 0)
+        return *rtp;
+    if (same_endpoint(rtp, &stream->params.remote))
+        return stream->params.rtcp;
+    struct endpoint above = *rtp; /* signalling did not know the peer's address; assume a pair of ports */
+    above.port++;
+    return above;
+}
+
 /* Queue events for stream_next_event. */
 static void emit(struct stream *stream, const struct media_event *events, size_t n)
 {
@@ -27,7 +46,7 @@ static void emit(struct stream *stream, const struct media_event *events, size_t
 
 /* ---- life ---- */
 
-struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp)
+struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname)
 {
     struct stream *stream = aligned_alloc(_Alignof(struct stream), sizeof *stream);
     if (stream == NULL)
@@ -36,6 +55,7 @@ struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp)
     stream->ssrc = ssrc;
     stream->seq = seq;
     stream->timestamp = timestamp;
+    reports_init(&stream->reports, ssrc, cname);
     return stream;
 }
 
@@ -58,12 +78,17 @@ struct playout *stream_connect(struct stream *stream, const struct media_params 
     if (stream_changes_codec(stream, params)) {
         if (stream->playout != NULL)
             playout_reset(stream->playout);
+        else
+            reports_start(&stream->reports, now_us);
+        reception_new_clock(&stream->reception);
         spare = stream->playout;
         stream->playout = playout;
         playout_attach(playout, stream->counters);
     }
     if (!same_endpoint(&stream->params.remote, &params->remote))
         memset(&stream->source, 0, sizeof stream->source);
+    if (!stream->params.receive)
+        reception_restart(&stream->reception);
     stream->params = *params;
     stream->received_us = now_us;
     stream->timed_out = false;
@@ -88,6 +113,87 @@ int stream_setup(struct stream *stream, const struct media_params *params, int64
         downlink_open(&stream->downlink);
     playout_free(stream_connect(stream, params, playout, now_us));
     return 0;
+}
+
+/* ---- reports ---- */
+
+/* The peer's view of what we sent. */
+static void hear_block(struct stream *stream, const struct rtcp_block *block, int64_t now_us)
+{
+    uint64_t sent = counter_read(&stream->counters[PACKETS_SENT]);
+    uint16_t since = (uint16_t)(stream->seq - 1 - block->highest);
+    int64_t round_trip = reports_round_trip(block, now_us);
+    if (round_trip >= 0) {
+        count(stream, ROUND_TRIPS);
+        counter_set(&stream->counters[ROUND_TRIP_US], (uint64_t)round_trip);
+    }
+    if (since >= sent)
+        return; /* it speaks of what we never sent */
+    uint64_t expected = sent - since, lost = block->lost > 0 ? (uint64_t)block->lost : 0;
+    counter_set(&stream->counters[REMOTE_EXPECTED], expected);
+    counter_set(&stream->counters[REMOTE_LOST], lost < expected ? lost : expected);
+    counter_set(&stream->counters[REMOTE_JITTER_US],
+                (uint64_t)block->jitter * 1000000 / (uint32_t)stream->playout->rate_hz);
+}
+
+static void hear_report(struct stream *stream, const uint8_t *packet, size_t len,
+                        const struct endpoint *source, const struct endpoint *peer, int64_t now_us)
+{
+    struct rtcp_heard heard;
+    if (stream->playout == NULL)
+        return;
+    if (!same_endpoint(source, peer)) {
+        count(stream, REPORTS_WRONG_SOURCE);
+        return;
+    }
+    if (rtcp_parse(packet, len, stream->ssrc, &heard) != 0) {
+        count(stream, REPORTS_MALFORMED);
+        return;
+    }
+    count(stream, REPORTS_RECEIVED);
+    if (heard.has_sender)
+        reports_hear_sender(&stream->reports, heard.sender_ssrc, heard.sender_ntp, now_us);
+    if (heard.has_block)
+        hear_block(stream, &heard.block, now_us);
+}
+
+void stream_receive_rtcp(struct stream *stream, const uint8_t *packet, size_t len,
+                         const struct endpoint *source, int64_t now_us)
+{
+    struct endpoint peer = rtcp_destination(stream);
+    hear_report(stream, packet, len, source, &peer, now_us);
+}
+
+static void write_report(struct stream *stream, int64_t now_us, bool bye, struct media_report *report)
+{
+    uint32_t packets = (uint32_t)counter_read(&stream->counters[PACKETS_SENT]);
+    struct rtcp_compound compound = {
+        .ssrc = stream->ssrc,
+        .cname = stream->reports.cname,
+        .is_sender = reports_is_sender(&stream->reports, packets),
+        .ntp = reports_ntp(now_us),
+        .timestamp = stream->timestamp,
+        .packets = packets,
+        .octets = stream->reports.octets,
+        .bye = bye,
+    };
+    compound.block.ssrc = stream->peer_ssrc;
+    compound.has_block = reception_report(&stream->reception, &compound.block);
+    reports_echo(&stream->reports, &compound.block, now_us);
+    report->data = stream->report;
+    report->len = rtcp_write(stream->report, &compound);
+    report->to = rtcp_destination(stream);
+    report->muxed = stream->params.rtcp.port == 0;
+    count(stream, REPORTS_SENT);
+}
+
+void stream_bye(struct stream *stream, int64_t now_us, struct media_report *report)
+{
+    report->len = 0;
+    /* Who was never heard of does not say goodbye (RFC 3550 section 6.3.7). */
+    if (counter_read(&stream->counters[PACKETS_SENT]) > 0
+        || counter_read(&stream->counters[REPORTS_SENT]) > 0)
+        write_report(stream, now_us, true, report);
 }
 
 /* ---- packets in ---- */
@@ -132,6 +238,7 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
     if (stream->peer_known && stream->peer_ssrc != ssrc) {
         count(stream, SSRC_CHANGES);
         playout_reset(stream->playout);
+        reception_restart(&stream->reception);
         finish_key(stream);
         stream->keys_in.known = false;
     }
@@ -139,12 +246,27 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
     stream->peer_known = true;
 }
 
+/* An accepted packet, as our reports will tell of it. */
+static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bool audio, int64_t now_us)
+{
+    uint32_t clock_hz = (uint32_t)stream->playout->rate_hz;
+    reception_count(&stream->reception, rtp->seq);
+    counter_set(&stream->counters[LOST], reception_lost(&stream->reception));
+    if (!audio)
+        return; /* all packets of a key have one timestamp */
+    reception_time(&stream->reception, rtp->timestamp, clock_hz, now_us);
+    counter_set(&stream->counters[JITTER_US],
+                (uint64_t)reception_jitter(&stream->reception) * 1000000 / clock_hz);
+}
+
 void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
                     const struct endpoint *source, int64_t now_us)
 {
     struct rtp_packet rtp;
-    if (rtp_is_rtcp(packet, len))
+    if (rtp_is_rtcp(packet, len)) {
+        hear_report(stream, packet, len, source, rtp_destination(stream), now_us);
         return;
+    }
     if (rtp_parse(packet, len, &rtp) != 0) {
         count(stream, MALFORMED);
         return;
@@ -169,6 +291,7 @@ void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
     stream->received_us = now_us;
     stream->timed_out = false;
     admit_ssrc(stream, rtp.ssrc);
+    note_arrival(stream, &rtp, audio, now_us);
     if (audio)
         playout_insert(stream->playout, rtp.seq, rtp.timestamp, rtp.payload, rtp.len, now_us);
     else
@@ -183,7 +306,8 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
     rtp->ssrc = stream->ssrc;
     rtp_write_header(tick->packet, rtp);
     tick->packet_len = RTP_HEADER + rtp->len;
-    tick->to = stream->source.is_locked ? stream->source.locked : stream->params.remote;
+    tick->to = *rtp_destination(stream);
+    stream->reports.octets += (uint32_t)rtp->len;
     count(stream, PACKETS_SENT);
 }
 
@@ -244,6 +368,7 @@ void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
     tick->packet_len = 0;
     tick->rate_hz = 0;
     tick->concealed = false;
+    tick->report.len = 0;
     struct playout *playout = stream->playout;
     if (playout == NULL)
         return;
@@ -254,6 +379,10 @@ void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
         memset(tick->downlink, 0, playout->frame * sizeof *tick->downlink);
     } else if (!send_key(stream, tick)) {
         send_audio(stream, tick);
+    }
+    if (now_us >= stream->reports.due_us) {
+        write_report(stream, now_us, false, &tick->report);
+        reports_next(&stream->reports, now_us);
     }
     stream->timestamp += (uint32_t)playout->frame;
     check_times(stream, now_us);

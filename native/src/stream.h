@@ -3,13 +3,18 @@
  * One thread owns it and calls connect, receive, tick, press and next_event; in a plane that is the reactor.
  * At the same time one other thread may call send and clear, and any thread queued and stats.
  *
- * Receiving: RTCP on the same port is ignored; the source is learnt once and then strict (symmetric RTP,
- * RFC 4961); audio goes to the playout, telephone events to the DTMF receiver. Sending: one packet per
+ * Receiving: the source is learnt once and then strict (symmetric RTP, RFC 4961); audio goes to the playout,
+ * telephone events to the DTMF receiver. RTCP comes on the RTP port (rtcp-mux, RFC 5761) or on its own, and
+ * only from where our reports go: the peer's RTP address, or what signalling said, or the port above the one
+ * that was learnt. It does not count as a sign of life: a peer whose media fails may well go on to report.
+ * Reports leave whatever the direction is, so that a hold keeps its way through a NAT open. Sending: one packet per
  * tick, a telephone event while a key is pressed, else audio from the downlink queue or silence. A stream
  * that may not send still consumes its queue, so that nobody who speaks into it stalls on hold.
  *
  * The functions that Python calls are declared in api.h: stream_new, stream_free, stream_setup (connect with
- * allocation), receive, tick, next_event, send, clear, queued, dial, stats.
+ * allocation), receive (on the RTP port), receive_rtcp (on the port above), tick, bye (the last report, for a
+ * stream that is about to be closed), next_event, send, clear, queued, dial, stats. `cname` of stream_new is
+ * MEDIA_CNAME characters.
  */
 #ifndef CLUTCH_STREAM_H
 #define CLUTCH_STREAM_H
@@ -17,6 +22,8 @@
 #include "dtmf.h"
 #include "downlink.h"
 #include "playout.h"
+#include "reception.h"
+#include "reports.h"
 
 enum {
     STREAM_LEARN_PACKETS = 5, /* in a row from elsewhere before that source is believed */
@@ -40,6 +47,9 @@ struct stream {
     struct source source;
     struct dtmf_sender keys_out;
     struct dtmf_receiver keys_in;
+    struct reception reception;
+    struct reports reports;
+    uint8_t report[MEDIA_REPORT_MAX]; /* the last one, on its way out */
     int64_t received_us; /* last accepted packet, or connect */
     uint64_t ticks;
     uint32_t ssrc;

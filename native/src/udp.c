@@ -56,7 +56,7 @@ void udp_batch_init(struct udp_batch *batch)
     }
 }
 
-int udp_open(const struct endpoint *local, uint16_t port)
+int udp_open(const struct endpoint *local, uint16_t port, int buffer)
 {
     struct endpoint bound = *local;
     bound.port = port;
@@ -72,8 +72,7 @@ int udp_open(const struct endpoint *local, uint16_t port)
         return error;
     }
     /* The kernel may grant less (net.core.rmem_max); what it grants is enough to live with. */
-    int size = UDP_RECEIVE_BUFFER;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     return fd;
 }
 

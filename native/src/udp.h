@@ -12,6 +12,7 @@
 enum {
     UDP_BATCH = 16,
     UDP_RECEIVE_BUFFER = 512 * 1024, /* bytes asked of the kernel: it holds more than a second of any codec */
+    UDP_RTCP_BUFFER = 16 * 1024,     /* a peer reports every few seconds */
 };
 
 /* Room for one batch; its addresses point into itself, so it must not move. */
@@ -25,8 +26,8 @@ struct udp_batch {
 void udp_batch_init(struct udp_batch *batch);
 
 /* A socket bound to `local`, its port replaced by `port`; IPv6 unless the address is a mapped IPv4 one.
- * Returns the fd or a negative errno. */
-int udp_open(const struct endpoint *local, uint16_t port);
+ * `buffer` is asked of the kernel for receiving. Returns the fd or a negative errno. */
+int udp_open(const struct endpoint *local, uint16_t port, int buffer);
 
 /* Take up to UDP_BATCH datagrams without waiting; returns how many, 0 if there are none. */
 size_t udp_receive(int fd, struct udp_batch *batch);

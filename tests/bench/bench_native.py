@@ -85,7 +85,7 @@ async def awaited(nursery: trio.Nursery, count: Count) -> None:
     plane = native.Plane(LOCAL, PORTS[0], PORTS[-1])
     channels: dict[int, trio.MemorySendChannel[MediaFrame]] = {}
     for _ in range(STREAMS):
-        stream = plane.open(1, 1, 1)
+        stream = plane.open(1, 1, 1, bytes(16))
         stream.connect(native.Params(NOWHERE, "pcmu", 8000, 0))
         stream.tap(True)
         channels[stream.id], receiver = trio.open_memory_channel[MediaFrame](0)

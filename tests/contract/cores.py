@@ -10,10 +10,21 @@ import attrs
 import native
 from actors.call import Dtmf, MediaEvent, MediaStats, MediaTimeout
 from clutch.media.params import Address, RtpParams
-from clutch.media.stream import TwinStream
+from clutch.media.stream import DueReport, TwinStream
 from clutch.media.uplink import Idle
+from clutch.net.reports import read_report, write_report
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
+
+CNAME = b"0123456789abcdef"
+
+
+class ReportSent(NamedTuple):
+    """An RTCP compound."""
+
+    data: bytes
+    destination: Address
+    muxed: bool
 
 
 class TickResult(NamedTuple):
@@ -27,6 +38,7 @@ class TickResult(NamedTuple):
     packet: bytes | None
     destination: Address | None
     """None without a packet."""
+    report: ReportSent | None
 
 
 class StreamUnderTest(Protocol):
@@ -38,8 +50,14 @@ class StreamUnderTest(Protocol):
     def receive(self, data: bytes, source: Address, now_us: int) -> None:
         """A datagram came."""
 
+    def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
+        """A datagram came on the RTCP port."""
+
     def tick(self, now_us: int) -> TickResult | None:
         """20 ms passed; None before `connect`."""
+
+    def bye(self, now_us: int) -> ReportSent | None:
+        """The last report."""
 
     def send(self, pcm: bytes) -> int:
         """Queue audio; bytes taken."""
@@ -69,7 +87,7 @@ class TwinUnderTest:
     @classmethod
     def open(cls, ssrc: int, sequence: int, timestamp: int) -> TwinUnderTest:
         """A stream that starts with these numbers."""
-        return cls(TwinStream.open(ssrc, sequence, timestamp))
+        return cls(TwinStream.open(ssrc, sequence, timestamp, CNAME))
 
     def connect(self, params: RtpParams, now_us: int) -> None:
         """See `StreamUnderTest`."""
@@ -78,6 +96,7 @@ class TwinUnderTest:
     def receive(self, data: bytes, source: Address, now_us: int) -> None:
         """See `StreamUnderTest`."""
         if is_rtcp(data):
+            self._core.receive_report(read_report(data, self._core.ssrc), source, now_us, muxed=True)
             return
         try:
             packet = RtpPacket.parse(data)
@@ -91,9 +110,18 @@ class TwinUnderTest:
         tick = self._core.tick(now_us)
         if tick is None:
             return None
+        report = _written(tick.report)
         if tick.packet is None:
-            return TickResult(*tick[:5], None, None)
-        return TickResult(*tick[:5], RtpPacket(*tick.packet).to_bytes(), tick.destination)
+            return TickResult(*tick[:5], None, None, report)
+        return TickResult(*tick[:5], RtpPacket(*tick.packet).to_bytes(), tick.destination, report)
+
+    def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
+        """See `StreamUnderTest`."""
+        self._core.receive_report(read_report(data, self._core.ssrc), source, now_us, muxed=False)
+
+    def bye(self, now_us: int) -> ReportSent | None:
+        """See `StreamUnderTest`."""
+        return _written(self._core.bye(now_us))
 
     def send(self, pcm: bytes) -> int:
         """See `StreamUnderTest`."""
@@ -132,7 +160,7 @@ class NativeUnderTest:
     @classmethod
     def open(cls, ssrc: int, sequence: int, timestamp: int) -> NativeUnderTest:
         """A stream that starts with these numbers."""
-        return cls(native.Core(ssrc, sequence, timestamp))
+        return cls(native.Core(ssrc, sequence, timestamp, CNAME))
 
     def connect(self, params: RtpParams, now_us: int) -> None:
         """See `StreamUnderTest`."""
@@ -140,7 +168,7 @@ class NativeUnderTest:
         event = -1 if params.telephone_event is None else params.telephone_event
         flags = (params.send, params.receive, params.timeout_ms, params.learn)
         native_params = native.Params(
-            params.remote, codec.name, codec.rate_hz, codec.payload_type, event, *flags
+            params.remote, codec.name, codec.rate_hz, codec.payload_type, event, *flags, params.rtcp
         )
         self._core.connect(native_params, now_us)
 
@@ -151,7 +179,15 @@ class NativeUnderTest:
     def tick(self, now_us: int) -> TickResult | None:
         """See `StreamUnderTest`."""
         tick = self._core.tick(now_us)
-        return TickResult(*tick) if tick.rate_hz else None
+        return TickResult(*tick[:7], _sent(tick.report)) if tick.rate_hz else None
+
+    def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
+        """See `StreamUnderTest`."""
+        self._core.receive_rtcp(data, source, now_us)
+
+    def bye(self, now_us: int) -> ReportSent | None:
+        """See `StreamUnderTest`."""
+        return _sent(self._core.bye(now_us))
 
     def send(self, pcm: bytes) -> int:
         """See `StreamUnderTest`."""
@@ -176,6 +212,14 @@ class NativeUnderTest:
     def stats(self) -> MediaStats:
         """See `StreamUnderTest`."""
         return MediaStats(**self._core.stats()._asdict())
+
+
+def _written(due: DueReport | None) -> ReportSent | None:
+    return ReportSent(write_report(due.compound), due.destination, due.muxed) if due else None
+
+
+def _sent(report: native.Report | None) -> ReportSent | None:
+    return ReportSent(*report) if report else None
 
 
 def _public(event: native.Event) -> MediaEvent:

@@ -9,12 +9,25 @@ import pytest
 
 from actors.call import MediaStats
 from clutch.media.params import RtpParams
+from clutch.wire.rtcp import (
+    CNAME,
+    Bye,
+    Chunk,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    serialise_compound,
+)
 from tests.contract.trace import (
     L16_8000,
     L16_16000,
     PCMA,
     PCMU,
     PEER,
+    SEQUENCE,
+    SSRC,
     TICK_US,
     Peer,
     Play,
@@ -38,12 +51,15 @@ def some_params(chance: random.Random) -> RtpParams:
     """Mostly what the peer sends; now and then another codec, address or direction."""
     codec = PCMU if chance.random() < 0.7 else chance.choice([PCMA, L16_8000, L16_16000])
     stated = params(codec, chance.choice(SOURCES), send=chance.random() < 0.9, receive=chance.random() < 0.9)
-    return attrs.evolve(stated, timeout_ms=chance.choice([0, 100, 400]), learn=chance.random() < 0.8)
+    rtcp = chance.choice([None, ("192.0.2.7", 4002)])
+    return attrs.evolve(
+        stated, timeout_ms=chance.choice([0, 100, 400]), learn=chance.random() < 0.8, rtcp=rtcp
+    )
 
 
 def act(trace: Trace, at_us: int, chance: random.Random) -> None:
     """Something that our side does."""
-    match chance.randrange(6):
+    match chance.randrange(7):
         case 0:
             trace.connect(at_us, some_params(chance))
         case 1:
@@ -51,6 +67,8 @@ def act(trace: Trace, at_us: int, chance: random.Random) -> None:
         case 2:
             digits = "".join(chance.choices("0123456789*#ABCD", k=chance.randint(1, 4)))
             trace.dial(at_us, digits, chance.randint(0, 120), chance.randint(0, 80))
+        case 3:
+            trace.bye(at_us)
         case _:
             trace.send(at_us, chance.randbytes(chance.randint(0, 9000)))
 
@@ -63,6 +81,28 @@ def packet(peer: Peer, chance: random.Random) -> bytes:
             chance.choice("19*D"), chance.randint(1, 3000), end=chance.random() < 0.3, timestamp=started
         )
     return peer.audio(chance.randbytes(chance.choice([80, 160, 160, 160, 240, 320, 641])))
+
+
+def report(peer: Peer, at_us: int, chance: random.Random) -> bytes:
+    """A report of the peer's, now and then about a sender report of ours that may have been."""
+    echo = chance.choice([0, (at_us - chance.randint(0, 400_000)) * 0x10000 // 1_000_000 % 2**32])
+    highest, lost = SEQUENCE + chance.randrange(300), chance.choice([0, 3, -2, 2**20])
+    about = ReportBlock(chance.choice([SSRC, SSRC, 7]), 0, lost, highest, chance.randrange(2**10), echo, 0)
+    if chance.random() < 0.5:
+        first: RtcpPacket = SenderReport(peer.ssrc, chance.randrange(2**64), 0, 0, 0, (about,))
+    else:
+        first = ReceiverReport(peer.ssrc, (about,))
+    name = SourceDescription((Chunk(peer.ssrc, ((CNAME, chance.randbytes(chance.randrange(20))),)),))
+    return serialise_compound([first, name, Bye((peer.ssrc,), b"x" * chance.randrange(9))])
+
+
+def report_comes(trace: Trace, peer: Peer, at_us: int, chance: random.Random) -> None:
+    """On either port, whole or damaged."""
+    data = report(peer, at_us, chance)
+    if chance.random() < 0.3:
+        data = damaged(data, chance)
+    comes = chance.choice([trace.receive, trace.receive_rtcp])
+    comes(at_us, data, chance.choice(SOURCES))
 
 
 def hostile(seed: int) -> Trace:
@@ -86,6 +126,8 @@ def hostile(seed: int) -> Trace:
             peer.sequence = (peer.sequence + chance.choice([5, 40, 63, 64, 1000, -30, -64])) % 0x10000
         if chance.random() < trouble / 10:
             peer.ssrc = chance.randrange(2**32)
+        if chance.random() < 0.1:
+            report_comes(trace, peer, at_us, chance)
         if chance.random() < 0.1:
             act(trace, at_us, chance)
         at_us += (

@@ -15,7 +15,7 @@ from clutch.media.params import Address, Codec, RtpParams
 from clutch.media.payload import payload_format
 from clutch.wire.rtp import RtpPacket
 from clutch.wire.telephone_event import DIGITS, TelephoneEvent
-from tests.contract.cores import Opener, StreamUnderTest, TickResult
+from tests.contract.cores import Opener, ReportSent, StreamUnderTest, TickResult
 
 TICK_US = 20_000
 PEER: Address = ("192.0.2.7", 4000)
@@ -52,6 +52,14 @@ class Trace:
     def receive(self, at_us: int, data: bytes, source: Address = PEER) -> None:
         """A datagram arrives."""
         self.steps.append((at_us, lambda stream: stream.receive(data, source, at_us)))
+
+    def receive_rtcp(self, at_us: int, data: bytes, source: Address = PEER) -> None:
+        """A datagram arrives on the RTCP port."""
+        self.steps.append((at_us, lambda stream: stream.receive_rtcp(data, source, at_us)))
+
+    def bye(self, at_us: int) -> None:
+        """The stream is about to be closed."""
+        self.steps.append((at_us, lambda stream: stream.bye(at_us)))
 
     def send(self, at_us: int, pcm: bytes) -> None:
         """Audio is queued."""
@@ -92,6 +100,12 @@ class Outcome:
     def sent(self) -> list[RtpPacket]:
         """Everything that was sent."""
         return [RtpPacket.parse(frame.packet) for frame in self.frames if frame.packet is not None]
+
+    @property
+    def reports(self) -> list[tuple[int, ReportSent]]:
+        """Everything that was reported, with the number of the tick, from 1."""
+        found = [(at, tick.report) for at, tick in enumerate(self.ticks, 1) if tick is not None]
+        return [(at, report) for at, report in found if report is not None]
 
     @property
     def concealed(self) -> list[int]:
@@ -171,5 +185,6 @@ def arrival(number: int) -> int:
 
 
 def received(stats: MediaStats) -> MediaStats:
-    """Only what the receiving side counted."""
-    return attrs.evolve(stats, packets_sent=0, downlink_dropped=0)
+    """Only what the receiving side judged: nothing of the sending one, nothing of the network (RTCP)."""
+    network = ("lost", "jitter_us", "reports_sent", "reports_malformed")
+    return attrs.evolve(stats, packets_sent=0, downlink_dropped=0, **dict.fromkeys(network, 0))

@@ -7,6 +7,7 @@ import random
 import attrs
 import numpy as np
 import pytest
+import structlog
 import trio
 
 from actors.call import Cause, Conversation, Party, Reason
@@ -61,6 +62,24 @@ async def test_every_key_arrives_once_though_packets_are_lost(stage: SipStage) -
     await trio.sleep(5)
     assert "".join(key.digit for key in (await keys.receive()).items) == "0123456789*#ABCD55"
     stage.call.hangup(Cause(Reason.NORMAL, Party.NODE))
+
+
+@whole_call(3)
+async def test_each_side_knows_what_the_other_lost(stage: SipStage) -> None:
+    chance = random.Random(3)
+    stage.wire.loses_rtp = lambda host: host == PHONE and chance.random() < 0.1
+    call = stage.phone.dial(agent=lambda: Caller(duration_s=30))
+    await trio.sleep(25)
+    node, phone = stage.call.spec.stream.stats(), call.spec.stream.stats()
+    assert 5 < node.loss_percent < 15
+    assert phone.remote_loss_percent == pytest.approx(node.loss_percent, abs=2)
+    assert phone.loss_percent == node.remote_loss_percent == 0
+    assert node.round_trip_ms == pytest.approx(20, abs=0.1)
+    assert phone.round_trip_ms == pytest.approx(20, abs=0.1)
+    with structlog.testing.capture_logs() as logs:
+        await stage.idle()
+    (line,) = [line for line in logs if line["event"] == "call.ended" and "mos" in line]
+    assert 3 < line["mos"] < 4 < line["remote_mos"]
 
 
 @pytest.mark.parametrize(

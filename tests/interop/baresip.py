@@ -39,13 +39,19 @@ class Dump:
     log: str
 
 
-def call(folder: Path, target: str, source: Path, codec: str, *, port: int, seconds: int = 8) -> Dump:
-    """Dial, say `source`, hang up after `seconds` or at the end of the sound; return both dumps."""
+def call(
+    folder: Path, target: str, source: Path, codec: str, *, port: int, seconds: int = 8, mux: bool = False
+) -> Dump:
+    """Dial, say `source`, hang up after `seconds` or at the end of the sound; return both dumps.
+
+    `mux` offers RTCP on the RTP port (RFC 5761).
+    """
     folder.mkdir()
     config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
     (folder / "config").write_text(config)
     (folder / "accounts").write_text(
-        f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode=manual;audio_codecs={codec}\n"
+        f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode=manual;audio_codecs={codec}"
+        f"{';rtcp_mux=yes' if mux else ''}\n"
     )
     (folder / "contacts").write_text("")
     done = subprocess.run(

@@ -33,7 +33,7 @@ def test_speech_comes_back(node: RunningNode, speech: Path, tmp_path: Path, code
     status, summary = call(node, "echo", "--play", str(speech), "--record", str(heard), "--codec", codec)
     assert (status, summary["status"], summary["codec"]) == (0, "completed", codec)
     likeness = compare(read_wav(speech), read_wav(heard))
-    print(codec, likeness, summary["loss_percent"])
+    print(codec, likeness, summary["quality"])
     assert likeness.correlation > least
     assert likeness.longest_gap_ms <= 40
     (recording,) = node.recordings()
@@ -51,7 +51,18 @@ def test_exit_status_says_how_it_ended(node: RunningNode) -> None:
 def test_keys_are_pressed(node: RunningNode) -> None:
     status, summary = call(node, "echo", "--dtmf", "12#", "--duration", "1.5", "--codec", "pcmu")
     assert status == 0
-    assert summary["loss_percent"] < 5
+    assert summary["concealed_percent"] < 5
+
+
+def test_the_quality_is_known_at_the_end(node: RunningNode) -> None:
+    status, summary = call(node, "echo", "--duration", "12")
+    quality, media = summary["quality"], summary["media"]
+    assert status == 0
+    assert media["reports_sent"] >= 2 <= media["reports_received"]
+    assert media["reports_wrong_source"] == media["reports_malformed"] == 0
+    assert (quality["loss_percent"], quality["remote_loss_percent"]) == (0, 0)
+    assert quality["round_trip_ms"] < 100
+    assert min(quality["mos"], quality["remote_mos"]) > 4
 
 
 def test_nobody_there() -> None:

@@ -20,7 +20,7 @@ OPUS = RtpParams(("192.0.2.1", 4000), Codec("opus", 96, 48_000, 48_000))
 
 
 def test_a_codec_that_python_cannot_code_is_refused_and_changes_nothing() -> None:
-    stream = TwinStream.open(1, 2, 3)
+    stream = TwinStream.open(1, 2, 3, bytes(16))
     with pytest.raises(UnsupportedCodec, match="opus"):
         stream.connect(OPUS, 0)
     assert stream.rate_hz == 0
@@ -32,7 +32,7 @@ def test_a_codec_that_python_cannot_code_is_refused_and_changes_nothing() -> Non
 
 
 def test_events_are_taken_once() -> None:
-    stream = TwinStream.open(1, 2, 3)
+    stream = TwinStream.open(1, 2, 3, bytes(16))
     assert stream.take_events() == []
     stream.connect(PCMU, 0)
     stream.tick(PCMU.timeout_ms * 1000)

@@ -15,7 +15,7 @@ from native import build
 REPORT = "import native; print(native.available, sorted(native.features()), native.reason, sep='|')"
 TRY = """
 import native
-for make in (lambda: native.Core(1, 2, 3), lambda: native.Plane("127.0.0.1", 5000, 5010)):
+for make in (lambda: native.Core(1, 2, 3, bytes(16)), lambda: native.Plane("127.0.0.1", 5000, 5010)):
     try:
         make()
     except native.MediaError as error:
@@ -53,7 +53,8 @@ def test_without_opus(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert python(REPORT, package) == "True|['udp']|"
     refusal = python(
         "import native\n"
-        "try: native.Core(1, 2, 3).connect(native.Params(('127.0.0.1', 9), 'opus', 48000, 111), 0)\n"
+        "try: native.Core(1, 2, 3, bytes(16)).connect("
+        "native.Params(('127.0.0.1', 9), 'opus', 48000, 111), 0)\n"
         "except native.MediaError as error: print(error)",
         package,
     )

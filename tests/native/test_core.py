@@ -17,8 +17,8 @@ PCMU = native.Params(PEER, "pcmu", 8000, 0, 101)
 
 
 def test_before_connect_there_is_no_audio() -> None:
-    core = native.Core(1, 2, 3)
-    assert core.tick(0) == native.Tick(0, 0, b"", b"", False, None, None)
+    core = native.Core(1, 2, 3, bytes(16))
+    assert core.tick(0) == native.Tick(0, 0, b"", b"", False, None, None, None)
     assert core.send(b"1234") == 0
     assert core.stats().downlink_dropped == 2
 
@@ -34,10 +34,11 @@ def test_before_connect_there_is_no_audio() -> None:
         (PCMU._replace(timeout_ms=-1), errno.EINVAL),
         (PCMU._replace(remote=("example.org", 4000)), errno.EINVAL),
         (PCMU._replace(remote=("192.0.2.1", 65_536)), errno.EINVAL),
+        (PCMU._replace(rtcp=("example.org", 4001)), errno.EINVAL),
     ],
 )
 def test_bad_parameters_change_nothing(params: native.Params, code: int) -> None:
-    core = native.Core(1, 2, 3)
+    core = native.Core(1, 2, 3, bytes(16))
     core.connect(PCMU, 0)
     with pytest.raises(native.MediaError) as caught:
         core.connect(params, 0)
@@ -46,14 +47,14 @@ def test_bad_parameters_change_nothing(params: native.Params, code: int) -> None
 
 
 def test_addresses_come_back_as_they_went_in() -> None:
-    core = native.Core(1, 2, 3)
+    core = native.Core(1, 2, 3, bytes(16))
     for remote in [("2001:db8::7", 5004), ("203.0.113.9", 65_535)]:
         core.connect(PCMU._replace(remote=remote), 0)
         assert core.tick(0).destination == remote
 
 
 def test_bad_digits_are_refused_before_any_is_taken() -> None:
-    core = native.Core(1, 2, 3)
+    core = native.Core(1, 2, 3, bytes(16))
     with pytest.raises(ValueError, match="'x' is not a DTMF digit"):
         core.send_dtmf("12x")
     assert core.send_dtmf("1" * 70) == 64
@@ -68,7 +69,7 @@ def tone(hz: int, samples: int) -> bytes:
 @pytest.mark.skipif("opus" not in native.features(), reason="built without Opus")
 def test_opus_carries_a_tone_and_conceals_a_loss() -> None:
     params = native.Params(PEER, "opus", 48_000, 111)
-    core = native.Core(1, 0, 0)
+    core = native.Core(1, 0, 0, bytes(16))
     core.connect(params, 0)
     pcm, heard = tone(440, 50 * 960), b""
     for number in range(50):
@@ -86,9 +87,14 @@ def test_opus_carries_a_tone_and_conceals_a_loss() -> None:
 
 @pytest.mark.skipif("opus" not in native.features(), reason="built without Opus")
 def test_what_opus_cannot_decode_is_concealed() -> None:
-    core = native.Core(1, 0, 0)
+    core = native.Core(1, 0, 0, bytes(16))
     core.connect(native.Params(PEER, "opus", 48_000, 111), 0)
     for number in range(3):
         core.receive(struct.pack("!BBHII", 0x80, 111, number, 0, 7) + b"\xff" * 3, PEER, 0)
     assert core.tick(40_000).concealed
     assert core.stats().malformed == 1
+
+
+def test_a_name_of_another_length_is_refused() -> None:
+    with pytest.raises(native.MediaError):
+        native.Core(1, 2, 3, b"short")

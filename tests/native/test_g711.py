@@ -27,7 +27,7 @@ def audioop() -> ModuleType:
 
 
 def connected(codec: str) -> native.Core:
-    core = native.Core(1, 0, 0)
+    core = native.Core(1, 0, 0, bytes(16))
     core.connect(native.Params(PEER, codec, 8000, 0), 0)
     return core
 

@@ -21,6 +21,7 @@ LOCAL = "127.0.0.1"
 PORTS = (25_000, 29_998)
 FEW = 30_000 + os.getpid() % 200 * 8
 """First of eight ports for tests that count them: two runs at once keep out of each other's way."""
+CNAME = b"0123456789abcdef"
 PATIENCE_S = 10.0
 """After this long without a sign the test has failed."""
 
@@ -72,7 +73,7 @@ def peer() -> Iterator[socket.socket]:
 
 def open_stream(plane: native.Plane, remote: tuple[str, int]) -> native.Stream:
     """A stream that talks PCMU with `remote`."""
-    stream = plane.open(ssrc=1, seq=65_530, timestamp=0)
+    stream = plane.open(ssrc=1, seq=65_530, timestamp=0, cname=CNAME)
     stream.connect(native.Params(remote, "pcmu", 8000, 0, 101))
     return stream
 
@@ -137,6 +138,59 @@ def test_keys_and_silence_are_events(plane: native.Plane, drained: Drained, peer
     assert silence.idle_ms >= 100
 
 
+def report(ssrc: int) -> bytes:
+    """An empty receiver report."""
+    return struct.pack("!BBHI", 0x80, 201, 1, ssrc)
+
+
+def test_reports_come_on_either_port_and_only_from_the_peer(plane: native.Plane, drained: Drained) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as rtp, socket.socket(type=socket.SOCK_DGRAM) as rtcp:
+        rtp.bind((LOCAL, 0))
+        rtcp.bind((LOCAL, 0))
+        stream = plane.open(1, 1, 1, CNAME)
+        stream.connect(native.Params(rtp.getsockname(), "pcmu", 8000, 0, rtcp=rtcp.getsockname()))
+        stream.tap(True)
+        for source in (rtp, rtcp):
+            source.sendto(report(7), (LOCAL, stream.port))
+            source.sendto(report(7), (LOCAL, stream.port + 1))
+        rtcp.sendto(b"garbage", (LOCAL, stream.port + 1))
+        drained.until(lambda out: stream.stats().reports_malformed == 1)
+        drained.until(lambda out: stream.stats().reports_received == 2)
+        assert stream.stats().reports_wrong_source == 2
+
+
+def test_a_stream_says_goodbye_on_the_rtcp_port(plane: native.Plane, peer: socket.socket) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as rtcp:
+        rtcp.bind((LOCAL, 0))
+        rtcp.settimeout(PATIENCE_S)
+        stream = plane.open(0xAFFE, 1, 1, CNAME)
+        stream.connect(native.Params(peer.getsockname(), "pcmu", 8000, 0, rtcp=rtcp.getsockname()))
+        peer.recv(2048)
+        stream.close()
+        data, source = rtcp.recvfrom(2048)
+    assert source == (LOCAL, stream.port + 1)
+    assert data[1] == 200
+    assert CNAME in data
+    assert data[-8:] == struct.pack("!BBHI", 0x81, 203, 1, 0xAFFE)
+
+
+def test_a_stream_says_goodbye_on_the_shared_port(plane: native.Plane, peer: socket.socket) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    peer.recv(2048)
+    stream.close()
+    while (data := peer.recvfrom(2048))[0][1] != 200:
+        pass
+    assert data[1] == (LOCAL, stream.port)
+
+
+def test_a_pair_of_which_one_is_taken_is_passed_over() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as holder:
+        holder.bind((LOCAL, FEW + 3))
+        plane = native.Plane(LOCAL, FEW + 1, FEW + 6)
+        assert plane.open(1, 1, 1, CNAME).port == FEW + 4
+        plane.close()
+
+
 def test_our_keys_are_sent(plane: native.Plane, peer: socket.socket) -> None:
     stream = open_stream(plane, peer.getsockname())
     assert stream.send_dtmf("1#", tone_ms=40, gap_ms=20) == 2
@@ -168,7 +222,7 @@ def test_close_gives_port_and_descriptor_back(plane: native.Plane, drained: Drai
     ports, free = set(), plane.free_ports
     for times in (1, 2):
         streams = [open_stream(plane, (LOCAL, 9)) for _ in range(200)]
-        assert len(os.listdir("/proc/self/fd")) == before + 200
+        assert len(os.listdir("/proc/self/fd")) == before + 400
         for stream in streams:
             stream.close()
             stream.close()
@@ -198,9 +252,9 @@ def test_ports_run_out_and_foreign_ones_are_passed_over() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind((LOCAL, FEW + 2))
         plane = native.Plane(LOCAL, FEW + 1, FEW + 6)
-        assert [plane.open(1, 1, 1).port for _ in range(2)] == [FEW + 4, FEW + 6]
+        assert [plane.open(1, 1, 1, CNAME).port for _ in range(2)] == [FEW + 4, FEW + 6]
         with pytest.raises(native.MediaError) as caught:
-            plane.open(1, 1, 1)
+            plane.open(1, 1, 1, CNAME)
         assert caught.value.errno == errno.EADDRNOTAVAIL
         plane.close()
 

@@ -15,7 +15,7 @@ from actors.call import Dtmf, MediaFrame, MediaStats, MediaTimeout, MediaUnavail
 from actors.runtime import open_lossy_channels
 from clutch.media.errors import UnsupportedCodec
 from clutch.media.params import Codec, RtpParams
-from clutch.net.link import TrioNetwork
+from clutch.net.link import Address, TrioNetwork
 from clutch.net.memory import MemoryNetwork
 from clutch.net.plane import MediaPlane, RtpStream
 from clutch.net.twin_plane import MAX_EVENTS, TwinPlane, TwinRtpStream
@@ -164,7 +164,7 @@ async def test_close_ends_taps_and_events_and_gives_the_port_back(autojump_clock
             await stream.next_event()
         with stream.tap() as tap:
             assert [frame async for frame in tap] == []
-        assert stream.stats() == MediaStats(packets_sent=2)
+        assert stream.stats() == MediaStats(packets_sent=2, reports_sent=1)
 
 
 async def test_events_reach_the_call(autojump_clock: MockClock) -> None:
@@ -197,7 +197,7 @@ async def test_events_that_nobody_takes_are_bounded(autojump_clock: MockClock) -
         assert nothing.cancelled_caught
 
 
-async def test_garbage_is_counted_and_rtcp_is_not(autojump_clock: MockClock) -> None:
+async def test_garbage_is_counted(autojump_clock: MockClock) -> None:
     network = MemoryNetwork()
     plane = plane_at(network, HERE)
     sender = network.host(THERE).open_datagrams(THERE, 9)
@@ -207,6 +207,45 @@ async def test_garbage_is_counted_and_rtcp_is_not(autojump_clock: MockClock) -> 
             sender.send(data, stream.local)
         await trio.testing.wait_all_tasks_blocked()
         assert stream.stats() == MediaStats(malformed=2)
+
+
+@pytest.mark.parametrize("mux", [True, False])
+async def test_each_sees_what_the_other_lost(autojump_clock: MockClock, mux: bool) -> None:
+    """Every tenth packet towards one of them is lost; its reports tell the other, and how long the way is."""
+    network = MemoryNetwork(latency_s=0.04)
+    here, there = plane_at(network, HERE), plane_at(network, THERE)
+    sent = 0
+
+    def lost(data: bytes, source: Address, to: Address) -> bool:
+        nonlocal sent
+        sent += to[0] == THERE
+        return to[0] == THERE and len(data) > 100 and sent % 10 == 0
+
+    network.lost = lost
+    async with running(here, there):
+        one, other = here.open("a"), there.open("a")
+        for stream, peer in ((one, other.local), (other, one.local)):
+            rtcp = None if mux else (peer[0], peer[1] + 1)
+            stream.connect(RtpParams(peer, PCMU, timeout_ms=0, rtcp=rtcp))
+        await trio.sleep(20)
+        ours, theirs = one.stats(), other.stats()
+    assert theirs.loss_percent == pytest.approx(10, abs=0.5)
+    assert ours.remote_loss_percent == pytest.approx(10, abs=0.5)
+    assert (ours.lost, theirs.remote_loss_percent) == (0, 0)
+    for stats in (ours, theirs):
+        assert stats.round_trip_ms == pytest.approx(80, abs=0.1)
+        assert stats.reports_received >= 3
+        assert stats.jitter_us == stats.reports_wrong_source == stats.reports_malformed == 0
+
+
+async def test_a_pair_of_which_one_is_taken_is_passed_over(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork()
+    plane = plane_at(network, HERE)
+    taken = network.host(HERE).open_datagrams(HERE, 4001)
+    async with running(plane):
+        assert plane.open("a").local == (HERE, 4002)
+    taken.close()
+    assert network.open_sockets == 0
 
 
 async def test_a_codec_that_python_cannot_code(autojump_clock: MockClock) -> None:

@@ -66,6 +66,7 @@ def test_an_offer_lists_what_we_have_by_preference() -> None:
         "a=fmtp:103 0-15",
         "a=ptime:20",
         "a=maxptime:20",
+        "a=rtcp-mux",
         "a=sendrecv",
     ]
 
@@ -78,7 +79,9 @@ def test_the_answer_takes_our_favourite_under_the_number_of_the_offer() -> None:
         "a=rtpmap:101 telephone-event/8000",
     )
     session, agreed = answer(offer, attrs.evolve(ALICE, codecs=(OPUS, PCMU)))
-    assert agreed == Agreed(("192.0.2.9", 6000), OPUS, 111, 100, send=True, receive=True)
+    assert agreed == Agreed(
+        ("192.0.2.9", 6000), OPUS, 111, 100, send=True, receive=True, rtcp=("192.0.2.9", 6001)
+    )
     assert text(session)[5:] == [
         "m=audio 4000 RTP/AVP 111 100",
         "a=rtpmap:111 OPUS/48000/2",
@@ -90,7 +93,47 @@ def test_the_answer_takes_our_favourite_under_the_number_of_the_offer() -> None:
         "a=sendrecv",
     ]
     _, agreed = answer(offer, BOB)
-    assert agreed == Agreed(("192.0.2.9", 6000), PCMA, 8, 101, send=True, receive=True)
+    assert agreed == Agreed(("192.0.2.9", 6000), PCMA, 8, 101, send=True, receive=True, rtcp=agreed.rtcp)
+
+
+def test_rtcp_shares_the_port_if_both_say_so() -> None:
+    offer = make_offer(ALICE)
+    session, agreed = answer(offer, BOB)
+    assert "a=rtcp-mux" in text(session)
+    assert agreed.rtcp is None
+    assert accept_answer(offer, session, ALICE).rtcp is None
+    alone = Session.parse(b"\r\n".join(x for x in session.to_bytes().split(b"\r\n") if x != b"a=rtcp-mux"))
+    assert accept_answer(offer, alone, ALICE).rtcp == (BOB.address, BOB.port + 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "rtcp"),
+    [
+        ([], ("192.0.2.9", 6001)),
+        (["a=rtcp:7000"], ("192.0.2.9", 7000)),
+        (["a=rtcp:7000 IN IP4 192.0.2.10"], ("192.0.2.10", 7000)),
+        (["a=rtcp:7000 IN IP6 2001:db8::1"], ("192.0.2.9", 7000)),
+        (["a=rtcp:7000 IN IP4 host.example"], ("192.0.2.9", 7000)),
+        (["a=rtcp:0"], ("192.0.2.9", 6001)),
+        (["a=rtcp-mux", "a=rtcp:6000"], None),
+    ],
+)
+def test_where_the_peer_receives_rtcp(lines: list[str], rtcp: tuple[str, int] | None) -> None:
+    session, agreed = answer(offer_of("m=audio 6000 RTP/AVP 0", *lines), BOB)
+    assert agreed.rtcp == rtcp
+    assert ("a=rtcp-mux" in text(session)) == (rtcp is None)
+
+
+def test_rtcp_stays_within_the_ports() -> None:
+    _, agreed = answer(offer_of("m=audio 65535 RTP/AVP 0"), BOB)
+    assert agreed.rtcp == ("192.0.2.9", 65_535)
+
+
+@pytest.mark.parametrize("value", ["", "x", "70000", "7000 IP4 192.0.2.1", "7000 IN IP5 x", "7000 "])
+def test_an_rtcp_address_that_is_none(value: str) -> None:
+    with pytest.raises(SdpParseError) as caught:
+        offer_of("m=audio 6000 RTP/AVP 0", f"a=rtcp:{value}")
+    assert caught.value.line == 7
 
 
 def test_static_payload_types_need_no_rtpmap() -> None:

@@ -153,6 +153,21 @@ class RtpMap:
         return f"{self.payload_type} {self.encoding}/{self.clock_hz}{channels}"
 
 
+@attrs.frozen
+class RtcpAddress:
+    """The value of an ``a=rtcp`` line (RFC 3605): where RTCP is received, if not one port above RTP."""
+
+    port: int
+    connection: Connection | None = None
+    """The address, if it is not that of the stream."""
+
+    @classmethod
+    def parse(cls, text: str) -> RtcpAddress:
+        """Read the value of an ``a=rtcp`` line."""
+        port, space, address = text.partition(" ")
+        return cls(number(port, 65_535, "RTCP port"), Connection.parse(address) if space else None)
+
+
 def _check_network(network: str, family: str) -> None:
     if network != "IN" or family not in _FAMILIES:
         raise ValueError("the address must be of type IN IP4 or IN IP6")

@@ -2,7 +2,8 @@
 
 One audio stream is used; any other media line of a peer is rejected with port 0. An answer of ours names
 exactly one codec, so that the codec cannot change in mid-stream. Old-style hold (``c=0.0.0.0``, RFC 3264
-section 8.4) counts as a peer that does not want to receive.
+section 8.4) counts as a peer that does not want to receive. RTCP on the RTP port (RFC 5761) is offered, and
+agreed to if the peer offers it.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class Agreed:
     """Whether we may send."""
     receive: bool
     """Whether the peer may send."""
+    rtcp: tuple[str, int] | None
+    """Where the peer receives RTCP; None: at `remote`, with RTP."""
 
 
 def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
@@ -75,7 +78,7 @@ def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
     streams = previous.media if previous else ()
     at = _in_use(streams)
     known = streams[at].rtpmaps() if at < len(streams) else {}
-    audio = _audio(local, _numbered(_wanted(local), known), local.direction)
+    audio = _audio(local, _numbered(_wanted(local), known), local.direction, mux=True)
     return _session(local, previous, [Line("t", "0 0")], _replaced(streams, at, audio))
 
 
@@ -86,9 +89,11 @@ def answer(offer: Session, local: LocalMedia, previous: Session | None = None) -
     """
     at, remote, codec, maps = _choose(offer, local)
     theirs = _peer_direction(offer, offer.media[at], remote)
-    agreed = _agreed(local, local.direction, theirs, remote, codec, maps)
+    rtcp = _rtcp(offer.media[at], remote)
+    agreed = _agreed(local, local.direction, theirs, remote, codec, maps, rtcp)
     used = [item for item in maps if item.payload_type in (agreed.payload_type, agreed.telephone_event)]
-    audio = _audio(local, used, Direction.of(send=agreed.send, receive=agreed.receive))
+    direction = Direction.of(send=agreed.send, receive=agreed.receive)
+    audio = _audio(local, used, direction, mux=rtcp is None)
     times = [line for line in offer.lines if line.type == "t"] or [Line("t", "0 0")]
     return _session(local, previous, times, _replaced(offer.media, at, audio)), agreed
 
@@ -111,7 +116,8 @@ def accept_answer(offer: Session, answer: Session, local: LocalMedia) -> Agreed:
     if codec is None:
         raise NotAcceptable(305, f"no codec of the offer was answered: {_names(maps)}")
     ours = offer.direction(offer.media[at])
-    return _agreed(local, ours, _peer_direction(answer, media, remote), remote, codec, maps)
+    theirs = _peer_direction(answer, media, remote)
+    return _agreed(local, ours, theirs, remote, codec, maps, _rtcp(media, remote))
 
 
 def _in_use(streams: Sequence[Media]) -> int:
@@ -177,6 +183,25 @@ def _remote(session: Session, media: Media, local: LocalMedia) -> tuple[str, int
     return str(address), media.port
 
 
+def _rtcp(media: Media, remote: tuple[str, int]) -> tuple[str, int] | None:
+    """Where the peer receives RTCP: with RTP, where it says, or one port above (RFC 3550 section 11).
+
+    An address that is no IP address of the stream's family is not used, only the port beside it.
+    """
+    host, port = remote
+    stated = media.rtcp
+    if media.rtcp_mux:
+        return None
+    if stated is None or not stated.port:
+        return host, min(port + 1, 65_535)
+    try:
+        address = ipaddress.ip_address(stated.connection.address if stated.connection else host)
+    except ValueError:
+        return host, stated.port
+    same_family = address.version == ipaddress.ip_address(host).version
+    return (str(address) if same_family else host), stated.port
+
+
 def _peer_direction(session: Session, media: Media, remote: tuple[str, int]) -> Direction:
     """The direction that the peer states; an unspecified address does not receive."""
     stated = session.direction(media)
@@ -191,6 +216,7 @@ def _agreed(
     remote: tuple[str, int],
     codec: CodecOffer,
     maps: Sequence[RtpMap],
+    rtcp: tuple[str, int] | None,
 ) -> Agreed:
     event_key = (TELEPHONE_EVENT, codec.clock_hz, 1)
     events = [item.payload_type for item in maps if item.key == event_key and local.telephone_event]
@@ -201,6 +227,7 @@ def _agreed(
         events[0] if events else None,
         send=ours.send and theirs.receive,
         receive=ours.receive and theirs.send,
+        rtcp=rtcp,
     )
 
 
@@ -224,7 +251,7 @@ def _numbered(wanted: Sequence[RtpMap], known: Mapping[int, RtpMap]) -> list[Rtp
     ]
 
 
-def _audio(local: LocalMedia, maps: Sequence[RtpMap], direction: Direction) -> Media:
+def _audio(local: LocalMedia, maps: Sequence[RtpMap], direction: Direction, *, mux: bool) -> Media:
     """Our media description."""
     fmtp = {codec.key: codec.fmtp for codec in local.codecs}
     attributes = []
@@ -233,7 +260,8 @@ def _audio(local: LocalMedia, maps: Sequence[RtpMap], direction: Direction) -> M
         parameters = "0-15" if item.encoding == TELEPHONE_EVENT else fmtp[item.key]
         if parameters:
             attributes.append(f"fmtp:{item.payload_type} {parameters}")
-    attributes += [f"ptime:{PTIME_MS}", f"maxptime:{PTIME_MS}", direction.value]
+    attributes += [f"ptime:{PTIME_MS}", f"maxptime:{PTIME_MS}"]
+    attributes += ["rtcp-mux", direction.value] if mux else [direction.value]
     formats = tuple(str(item.payload_type) for item in maps)
     return Media("audio", local.port, _PROTOCOL, formats, tuple(Line("a", value) for value in attributes))
 

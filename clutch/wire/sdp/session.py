@@ -12,7 +12,7 @@ from itertools import pairwise
 import attrs
 
 from clutch.wire.sdp.errors import SdpParseError
-from clutch.wire.sdp.fields import Connection, Direction, Line, Origin, RtpMap, number
+from clutch.wire.sdp.fields import Connection, Direction, Line, Origin, RtcpAddress, RtpMap, number
 
 MAX_BYTES = 65_536
 """A longer description is refused."""
@@ -66,6 +66,16 @@ class Media:
         """The mappings stated by ``a=rtpmap``, by payload type."""
         return {item.payload_type: item for item in map(RtpMap.parse, self.attributes("rtpmap"))}
 
+    @property
+    def rtcp_mux(self) -> bool:
+        """True if RTCP may share the RTP port (RFC 5761)."""
+        return "" in self.attributes("rtcp-mux")
+
+    @property
+    def rtcp(self) -> RtcpAddress | None:
+        """The stream's own RTCP address, if it is stated."""
+        return next(map(RtcpAddress.parse, self.attributes("rtcp")), None)
+
     def _lines(self) -> Iterator[Line]:
         ports = f"{self.port}/{self.port_count}" if self.port_count != 1 else str(self.port)
         yield Line("m", f"{self.kind} {ports} {self.protocol} {' '.join(self.formats)}")
@@ -86,8 +96,8 @@ class Session:
         """Read a description. Raises `SdpParseError`.
 
         Checked are the limits, the form of every line, ``v= o= s=`` in this order, the values of ``o=``,
-        ``c=``, ``m=`` and ``a=rtpmap``, and that every stream in use has a ``c=`` line. A missing ``t=``
-        is tolerated.
+        ``c=``, ``m=``, ``a=rtpmap`` and ``a=rtcp``, and that every stream in use has a ``c=`` line. A missing
+        ``t=`` is tolerated.
         """
         if len(data) > MAX_BYTES:
             raise SdpParseError(0, f"longer than {MAX_BYTES} bytes")
@@ -138,6 +148,7 @@ def _split(data: bytes) -> list[str]:
 
 
 _CHECKS = {"o": Origin.parse, "c": Connection.parse, "m": Media.parse}
+_ATTRIBUTE_CHECKS = {"rtpmap": RtpMap.parse, "rtcp": RtcpAddress.parse}
 
 
 def _line(at: int, text: str) -> Line:
@@ -150,8 +161,8 @@ def _line(at: int, text: str) -> Line:
     try:
         if check := _CHECKS.get(line.type):
             check(line.value)
-        elif line.type == "a" and line.attribute[0] == "rtpmap":
-            RtpMap.parse(line.attribute[1])
+        elif line.type == "a" and (check := _ATTRIBUTE_CHECKS.get(line.attribute[0])):
+            check(line.attribute[1])
     except ValueError as error:
         raise SdpParseError(at, str(error)) from error
     return line

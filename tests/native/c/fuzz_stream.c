@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "rtcp.h"
 #include "rtp.h"
 #include "stream.h"
 
@@ -36,7 +37,10 @@ static void reconnect(void)
         .send = below(4) != 0,
         .receive = below(8) != 0,
         .learn = below(4) != 0,
+        .rtcp = endpoint((uint8_t)below(3)),
     };
+    if (below(2) == 0)
+        params.rtcp.port = 0;
     (void)stream_setup(stream, &params, now_us);
 }
 
@@ -60,15 +64,32 @@ static size_t make_packet(uint8_t *packet)
     return len;
 }
 
+/* A compound that is mostly right. */
+static size_t make_report(uint8_t *packet)
+{
+    struct rtcp_compound compound = {
+        .ssrc = below(2), .cname = "0123456789abcdef", .is_sender = below(2) != 0,
+        .has_block = below(4) != 0, .bye = below(4) == 0,
+        .block = {.ssrc = below(2), .highest = random32(&seed), .jitter = random32(&seed),
+                  .last_sr = random32(&seed), .delay = random32(&seed), .lost = (int32_t)below(100) - 50},
+    };
+    size_t len = rtcp_write(packet, &compound);
+    CHECK(len <= MEDIA_REPORT_MAX);
+    for (uint32_t changes = below(4); changes > 0; changes--)
+        packet[below((uint32_t)len)] = (uint8_t)(below(2) == 0 ? below(8) : random32(&seed));
+    return below(4) == 0 ? below((uint32_t)len) : len;
+}
+
 static void receive(void)
 {
     uint8_t buffer[LONGEST];
-    size_t len = make_packet(buffer);
+    bool report = below(4) == 0;
+    size_t len = report ? make_report(buffer) : make_packet(buffer);
     struct endpoint source = endpoint((uint8_t)below(3));
     /* Exactly as long as the datagram, so that reading beyond it is seen. */
     uint8_t *packet = malloc(len + 1);
     memcpy(packet + 1, buffer, len);
-    stream_receive(stream, packet + 1, len, &source, now_us);
+    (below(8) < (report ? 4 : 1) ? stream_receive_rtcp : stream_receive)(stream, packet + 1, len, &source, now_us);
     free(packet);
 }
 
@@ -80,6 +101,10 @@ static void tick(void)
     now_us += MEDIA_TICK_US + below(100);
     stream_tick(stream, now_us, &result);
     CHECK(result.packet_len <= sizeof packet);
+    CHECK(result.report.len <= MEDIA_REPORT_MAX);
+    struct media_report goodbye;
+    if (below(50) == 0)
+        stream_bye(stream, now_us, &goodbye);
 }
 
 static void check_counters(void)
@@ -94,11 +119,20 @@ static void check_counters(void)
     CHECK(counters[CONCEALED] <= stream->ticks);
 }
 
+/* Enough reports got through to say that what reads them was tried. */
+static void check_reports(void)
+{
+    uint64_t counters[MEDIA_COUNTERS];
+    stream_stats(stream, counters);
+    CHECK(counters[REPORTS_RECEIVED] > 1000 && counters[REPORTS_MALFORMED] > 1000);
+    CHECK(counters[REPORTS_SENT] > 100 && counters[REMOTE_LOST] <= counters[REMOTE_EXPECTED]);
+}
+
 int main(void)
 {
     const int16_t pcm[333] = {1, 2, 3};
     struct media_event event;
-    stream = stream_new(1, 65000, UINT32_MAX - 5000);
+    stream = stream_new(1, 65000, UINT32_MAX - 5000, "0123456789abcdef");
     for (int step = 0; step < STEPS; step++) {
         uint32_t choice = below(100);
         if (choice < 2)
@@ -117,6 +151,7 @@ int main(void)
             CHECK(event.kind == MEDIA_TIMEOUT || (event.digit > 0 && event.digit < 128));
     }
     check_counters();
+    check_reports();
     stream_free(stream);
     return 0;
 }

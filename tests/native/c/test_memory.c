@@ -29,7 +29,7 @@ static const struct endpoint PEER = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127
 static int16_t uplink[MEDIA_FRAME_MAX], downlink[MEDIA_FRAME_MAX];
 static uint8_t packet[MEDIA_PACKET_MAX];
 
-/* Audio and keys, with gaps and jumps as well. */
+/* Audio, keys and reports, with gaps and jumps as well. */
 static void live(struct stream *stream)
 {
     struct media_tick tick = {.uplink = uplink, .downlink = downlink, .packet = packet};
@@ -41,6 +41,8 @@ static void live(struct stream *stream)
                                  .timestamp = i, .ssrc = 9};
         rtp_write_header(data, &rtp);
         stream_receive(stream, data, sizeof data, &PEER, i * MEDIA_TICK_US);
+        if (tick.report.len > 0)
+            stream_receive(stream, tick.report.data, tick.report.len, &PEER, i * MEDIA_TICK_US);
         stream_send(stream, downlink, 160);
         stream_tick(stream, i * MEDIA_TICK_US, &tick);
     }
@@ -50,13 +52,16 @@ int main(void)
 {
     struct media_params params = {.remote = PEER, .codec = CODEC_PCMU, .rate_hz = 8000,
                                   .telephone_event = 101, .send = true, .receive = true};
-    struct stream *stream = stream_new(1, 1, 1);
+    struct stream *stream = stream_new(1, 1, 1, "0123456789abcdef");
     CHECK(stream_setup(stream, &params, 0) == 0);
     CHECK(calls == 2);
     CHECK(taken + sizeof(struct leg) <= 48 * 1024);
     calls = 0;
     live(stream);
     CHECK(calls == 0);
+    uint64_t counters[MEDIA_COUNTERS];
+    stream_stats(stream, counters);
+    CHECK(counters[REPORTS_SENT] >= 2 && counters[REPORTS_RECEIVED] >= 2);
     stream_free(stream);
     CHECK(calls == 2);
     return 0;

@@ -10,6 +10,8 @@
 #include "plane.h"
 #include "rtp.h"
 
+#define CNAME "0123456789abcdef"
+
 enum { LEGS = 6, ROUNDS = 40 };
 
 static struct plane *plane;
@@ -103,13 +105,13 @@ static void live_round(uint16_t round)
 static void test_life(void)
 {
     for (size_t i = 0; i < LEGS; i++) {
-        CHECK(leg_open(plane, (uint32_t)i, 1, 1, &legs[i]) == 0);
+        CHECK(leg_open(plane, (uint32_t)i, 1, 1, CNAME, &legs[i]) == 0);
         connect_leg(legs[i], true);
         CHECK(leg_tap(legs[i], true) == 0);
     }
     CHECK(plane_free_ports(plane) == 0);
     struct leg *one_too_many;
-    CHECK(leg_open(plane, 1, 1, 1, &one_too_many) < 0);
+    CHECK(leg_open(plane, 1, 1, 1, CNAME, &one_too_many) < 0);
     for (uint16_t round = 0; round < ROUNDS; round++)
         live_round(round);
     for (size_t i = 0; i < LEGS; i++) {
@@ -130,7 +132,7 @@ static void test_life(void)
 static void test_close_with_open_legs(void)
 {
     for (size_t i = 0; i < LEGS; i++) {
-        CHECK(leg_open(plane, 1, 1, 1, &legs[i]) == 0);
+        CHECK(leg_open(plane, 1, 1, 1, CNAME, &legs[i]) == 0);
         connect_leg(legs[i], false);
         connect_leg(legs[i], true);
         if (i % 2)
