@@ -16,7 +16,7 @@ from clutch.legs.sip import Terms
 from clutch.media.audio import Sound
 from clutch.wire.sdp import Session
 from tests.e2e.scripted import open_script, sdp
-from tests.e2e.sip_stage import SipStage, ended, whole_call
+from tests.e2e.sip_stage import PHONE, SipStage, ended, whole_call
 from tests.interop.sound import compare
 
 
