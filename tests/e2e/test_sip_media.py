@@ -79,7 +79,7 @@ async def test_each_side_knows_what_the_other_lost(stage: SipStage) -> None:
     with structlog.testing.capture_logs() as logs:
         await stage.idle()
     (line,) = [line for line in logs if line["event"] == "call.ended" and "mos" in line]
-    assert 3 < line["mos"] < 4 < line["remote_mos"]
+    assert 2.5 < line["mos"] < 4 < line["remote_mos"]
 
 
 @pytest.mark.parametrize(
