@@ -208,10 +208,11 @@ def garbled(rng: random.Random) -> bytes:
 
 
 def shuffled(rng: random.Random) -> bytes:
-    """An INVITE with its lines in another order, some lost."""
-    first, via, *lines = whole_invite(rng).split(b"\r\n")
+    """An INVITE with its header fields in another order, and perhaps one or two lost."""
+    head, _, body = whole_invite(rng, "echo").partition(b"\r\n\r\n")
+    first, via, *lines = head.split(b"\r\n")
     rng.shuffle(lines)
-    return b"\r\n".join([first, via, *lines[rng.randrange(3) :]])
+    return b"\r\n".join([first, via, *lines[rng.randrange(3) :], b"", body])
 
 
 @pytest.mark.parametrize(("make", "times"), [(noise, 1500), (cut, 1000), (garbled, 1500), (shuffled, 500)])
