@@ -52,7 +52,7 @@ class RunningNode:
     def settled(self) -> dict[str, Any]:
         """The status once no call, port or transaction is left; AssertionError if that takes a minute.
 
-        The quietest of ten answers: asking costs the node a connection, and the one before may still be there.
+        The quietest of ten answers: asking costs a connection, and the one before may still be there.
         """
         for _ in range(600):
             status = self.status()
