@@ -26,5 +26,5 @@ def test_a_thousand_calls_leave_nothing(node: RunningNode, speech: Path, tmp_pat
     assert after["ended"] == {"completed": CALLS + 1}
     assert len(node.recordings()) == CALLS + 1
     assert (after["calls"], after["rtp_ports"]) == (0, 0)
-    assert after["tasks"] == before["tasks"], (before, after)
-    assert after["fds"] == before["fds"], (before, after)
+    assert after["tasks"] <= before["tasks"], (before, after)
+    assert after["fds"] <= before["fds"], (before, after)
