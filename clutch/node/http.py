@@ -72,7 +72,7 @@ def _connection_handler(app: Starlette) -> Callable[[trio.SocketStream], Awaitab
     config.errorlog = logging.getLogger("clutch.http")
     config.errorlog.setLevel(logging.WARNING)
 
-    async def shielded_app(scope: Any, receive: Any, send: Any) -> None:
+    async def quiet_app(scope: Any, receive: Any, send: Any) -> None:
         """The application, not to be blamed in the log for what its connection does."""
 
         async def try_to_send(message: Any) -> None:
@@ -84,7 +84,7 @@ def _connection_handler(app: Starlette) -> Callable[[trio.SocketStream], Awaitab
         with contextlib.suppress(_Unsendable):
             await app(scope, receive, try_to_send)
 
-    asgi = ASGIWrapper(shielded_app)
+    asgi = ASGIWrapper(quiet_app)
 
     async def handle(stream: trio.SocketStream) -> None:
         try:
