@@ -16,10 +16,11 @@ import trio
 
 from actors import Cause, MediaStats, Party, Reason
 from clutch.agents.caller import Caller
+from clutch.cli.program import run_program
 from clutch.media.errors import AudioError
 from clutch.media.wav import read_wav
 from clutch.node.config import LogConfig
-from clutch.node.errors import NodeError, first_error
+from clutch.node.errors import NodeError
 from clutch.node.log import printable, set_up_logging
 from clutch.node.phone import CODECS_OFFERED, Dial, Phone, open_phone
 from clutch.node.quality import summarise as quality
@@ -81,12 +82,7 @@ def call(
     caller = Caller(_sound(play), dtmf, duration)
     codecs = (codec,) if codec else CODECS_OFFERED
     dial = Dial(target, codecs, record, user, os.environ.get(PASSWORD), ring)
-    try:
-        phone = trio.run(_converse, dial, caller, as_json)
-    except* NodeError as group:
-        raise first_error(group) from None
-    except* KeyboardInterrupt:
-        raise click.Abort from None  # before there was a call to hang up
+    phone = run_program(_converse, dial, caller, as_json)
     summary = summarise(phone)
     click.echo(json.dumps(summary) if as_json else _sentence(summary))
     sys.exit(exit_status(phone))

@@ -14,9 +14,9 @@ import trio
 
 from actors import CALL_BUDGET_S
 from clutch import __version__
+from clutch.cli.program import run_program
 from clutch.node.config import Config
 from clutch.node.configure import load_config
-from clutch.node.errors import NodeError, first_error
 from clutch.node.log import set_up_logging
 from clutch.node.node import Node, open_node
 from clutch.wire.sip.flow import DEFAULT_PORT
@@ -42,10 +42,7 @@ def run(file: Path | None, data: Path | None, overrides: tuple[str, ...]) -> Non
     """
     config = load_config(file, overrides, data)
     set_up_logging(config.log)
-    try:
-        trio.run(_serve, config)
-    except* NodeError as group:
-        raise first_error(group) from None
+    run_program(_serve, config)
 
 
 async def _serve(config: Config) -> None:

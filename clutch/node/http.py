@@ -72,7 +72,7 @@ def _connection_handler(app: Starlette) -> Callable[[trio.SocketStream], Awaitab
     config.errorlog = logging.getLogger("clutch.http")
     config.errorlog.setLevel(logging.WARNING)
 
-    async def shielded_app(scope: Any, receive: Any, send: Any) -> None:
+    async def quiet_app(scope: Any, receive: Any, send: Any) -> None:
         """The application, not to be blamed in the log for what its connection does."""
 
         async def try_to_send(message: Any) -> None:
@@ -84,18 +84,28 @@ def _connection_handler(app: Starlette) -> Callable[[trio.SocketStream], Awaitab
         with contextlib.suppress(_Unsendable):
             await app(scope, receive, try_to_send)
 
-    asgi = ASGIWrapper(shielded_app)
+    asgi = ASGIWrapper(quiet_app)
 
     async def handle(stream: trio.SocketStream) -> None:
         try:
-            # It says that it wants TLS, and takes plain streams as well.
-            await TCPServer(asgi, config, context, ConnectionState({}), cast("Any", stream))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_close_when_cancelled, stream)
+                # It says that it wants TLS, and takes plain streams as well.
+                await TCPServer(asgi, config, context, ConnectionState({}), cast("Any", stream))
+                nursery.cancel_scope.cancel(reason="the connection is over")
         except* Exception as group:
             # Nonsense of a client makes Hypercorn send and close at once (its issue 203).
             log.info("http.connection_failed", error=repr(first_error(group)))
-            await trio.aclose_forcefully(stream)
 
     return handle
+
+
+async def _close_when_cancelled(stream: trio.SocketStream) -> None:
+    """Hypercorn shields its sends without a deadline; this ends one to a client that does not read."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        stream.socket.close()
 
 
 def _listen(config: HttpConfig) -> socket.socket:

@@ -67,7 +67,7 @@ def invite(user: str = "echo", body: str | bytes = OFFER, **fields: str | None) 
 def follow(response: Response, method: str, body: str = "", *, step: int = 0) -> bytes:
     """The ACK to a response, or with a `step` a later request of its dialog. Fields are copied unread."""
     copied = {name: response.headers.get(name) or "" for name in ("Via", "From", "To", "Call-ID")}
-    digits = re.match(r"\d{1,9}", response.headers.get("CSeq") or "")
+    digits = re.match(r"\d{1,10}", response.headers.get("CSeq") or "")
     number = int(digits[0]) if digits else 0
     if step:
         copied["Via"] = copied["Via"].replace("z9hG4bK", f"z9hG4bK{next(_numbers)}-")

@@ -169,15 +169,26 @@ def noise(rng: random.Random) -> bytes:
     return start + rng.randbytes(rng.randrange(1, 1500))
 
 
+def whole_invite(rng: random.Random, user: str = "nobody") -> bytes:
+    """An INVITE that is the same for the same seed, whatever else was made before."""
+    number = f"{rng.getrandbits(32):08x}"
+    return invite(
+        user,
+        Via=f"SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{number};rport",
+        From=f"<sip:tester@127.0.0.1>;tag={number}",
+        Call_ID=number,
+    )
+
+
 def cut(rng: random.Random) -> bytes:
     """An INVITE that ends too early."""
-    whole = invite()
+    whole = whole_invite(rng, "echo")
     return whole[: rng.randrange(len(whole))]
 
 
 def garbled(rng: random.Random) -> bytes:
     """An INVITE with some bytes changed, removed or doubled; not in its Via, so that its answers find us."""
-    whole = invite(rng.choice(["echo", "nobody", "nobody"]))
+    whole = whole_invite(rng, rng.choice(["echo", "nobody", "nobody"]))
     kept = whole.index(b"Max-Forwards")
     data = bytearray(whole)
     for _ in range(rng.randrange(1, 6)):
@@ -197,10 +208,11 @@ def garbled(rng: random.Random) -> bytes:
 
 
 def shuffled(rng: random.Random) -> bytes:
-    """An INVITE with its lines in another order, some lost."""
-    first, via, *lines = invite("nobody").split(b"\r\n")
+    """An INVITE with its header fields in another order, and perhaps one or two lost."""
+    head, _, body = whole_invite(rng, "echo").partition(b"\r\n\r\n")
+    first, via, *lines = head.split(b"\r\n")
     rng.shuffle(lines)
-    return b"\r\n".join([first, via, *lines[rng.randrange(3) :]])
+    return b"\r\n".join([first, via, *lines[rng.randrange(3) :], b"", body])
 
 
 @pytest.mark.parametrize(("make", "times"), [(noise, 1500), (cut, 1000), (garbled, 1500), (shuffled, 500)])

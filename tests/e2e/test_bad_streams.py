@@ -247,3 +247,14 @@ def test_http_connections_that_say_nothing_are_closed_with_the_node(tmp_path: Pa
         assert node.status()["calls"] == 0
         assert node.stop() == 0
         assert clean(node), node.log()
+
+
+def test_an_http_client_that_does_not_read_does_not_hold_the_node_up(tmp_path: Path) -> None:
+    with running_node(tmp_path / "data") as node, socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.connect(("127.0.0.1", node.http_port))
+        deaf.settimeout(1)
+        with pytest.raises(TimeoutError):  # the node reads no more, for it cannot write any more
+            deaf.sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n" * 300_000)
+        assert node.stop() == 0
+        assert clean(node), node.log()

@@ -140,12 +140,10 @@ def test_the_far_side_hangs_up(shared_node: RunningNode) -> None:
     assert "in_progress" in done.stderr.splitlines()
 
 
-def test_meters_on_a_terminal_are_one_line(shared_node: RunningNode, speech: Path) -> None:
+def test_meters_on_a_terminal_are_one_line(shared_node: RunningNode) -> None:
     ours, theirs = pty.openpty()
-    options = ["--play", str(speech), "--duration", "1.5"]
-    with subprocess.Popen(
-        [CLUTCH, "call", target(shared_node, "echo"), *options], stdin=theirs, stdout=theirs, stderr=theirs
-    ) as process:
+    command = [CLUTCH, "call", target(shared_node, "tone"), "--duration", "1.5"]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         shown = b""
         while data := _read(ours):
@@ -170,7 +168,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_a_recording_replaces_an_older_one(shared_node: RunningNode, speech: Path, tmp_path: Path) -> None:
+def test_a_recording_replaces_an_older_one(shared_node: RunningNode, tmp_path: Path) -> None:
     kept = tmp_path / "kept.wav"
     kept.write_text("something older")
     done = clutch("call", target(shared_node, "play"), "--record", str(kept), "--duration", "1")
@@ -187,10 +185,12 @@ def test_a_call_that_fails_leaves_an_older_recording(callee: Callee, tmp_path: P
     assert kept.read_text() == "something older"
 
 
-def test_a_password_is_shown_to_nobody(callee: Callee, tmp_path: Path) -> None:
-    challenge = 'Digest realm="here", nonce="1234", qop="auth", algorithm=MD5'
+CHALLENGE = 'Digest realm="here", nonce="1234", qop="auth", algorithm=MD5'
+
+
+def test_a_password_is_shown_to_nobody(callee: Callee) -> None:
     process = start("call", callee.uri, "--user", "alice", CLUTCH_PASSWORD="wonderland")
-    callee.refuse(401, challenge=challenge)
+    callee.refuse(401, CHALLENGE)
     callee.refuse(403)
     done = finish(process)
     assert done.returncode == 5
@@ -199,10 +199,9 @@ def test_a_password_is_shown_to_nobody(callee: Callee, tmp_path: Path) -> None:
 
 
 def test_a_wrong_password_is_tried_once(callee: Callee) -> None:
-    challenge = 'Digest realm="here", nonce="1234", qop="auth", algorithm=MD5'
     process = start("call", callee.uri, "--json", CLUTCH_PASSWORD="wrong")
-    callee.refuse(401, challenge=challenge)
-    callee.refuse(401, challenge=challenge)
+    callee.refuse(401, CHALLENGE)
+    callee.refuse(401, CHALLENGE)
     done = finish(process)
     assert (done.returncode, summary(done)["sip"]) == (5, 401)
 

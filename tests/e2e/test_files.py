@@ -8,14 +8,13 @@ import signal
 import struct
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pytest
 
-from clutch.media.audio import Sound
 from clutch.media.g711 import encode_ulaw
 from clutch.media.wav import read_wav
+from tests.e2e.hearing import median_likeness
 from tests.e2e.processes import (
     calling,
     clean,
@@ -29,7 +28,7 @@ from tests.e2e.processes import (
     until,
 )
 from tests.interop.node import CLUTCH, RunningNode, running_node
-from tests.interop.sound import compare, speak
+from tests.interop.sound import speak
 
 PCM, ULAW = 1, 7
 WITHOUT_PRIVILEGE = (
@@ -71,18 +70,7 @@ def test_usual_sounds_are_played_whatever_their_rate_and_width(
             calls[kind] = heard, stack.enter_context(calling(shared_node, "echo", *options))
         for kind, (heard, process) in calls.items():
             assert summary(finish(process))["status"] == "completed"
-            assert compare(read_wav(played[kind]), read_wav(heard)).correlation > 0.95, kind
-
-
-def median_likeness(sent: Sound, heard: Sound) -> float:
-    """Half of the sound is heard at least so well, taken in pieces of half a second.
-
-    Each piece is looked for by itself: one of so many processes may stall once on a small machine, and an
-    echo that has stalled comes nearer again, so that nothing after that is where it was before.
-    """
-    size = sent.rate_hz // 2
-    pieces = [Sound(sent.samples[at : at + size], sent.rate_hz) for at in range(0, len(sent.samples), size)]
-    return median(compare(piece, heard).correlation for piece in pieces)
+            assert median_likeness(read_wav(played[kind]), read_wav(heard)) > 0.95, kind
 
 
 def test_twenty_callers_at_once_all_hear_themselves(

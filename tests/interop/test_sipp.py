@@ -18,8 +18,7 @@ def test_a_thousand_calls_leave_nothing(node: RunningNode, speech: Path, tmp_pat
     target = f"127.0.0.1:{node.sip_port}"
     port = str(free_port())
     sipp.run("talk", target, folder, "-m", "1", "-p", port)  # so that lazy things are there
-    node.settled()
-    before = node.status()
+    before = node.settled()
     rate = ["-l", str(AT_A_TIME), "-r", "45", "-m", str(CALLS)]
     sipp.run("talk", target, folder, *rate, "-p", port, timeout_s=180)
     after = node.settled()
