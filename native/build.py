@@ -4,7 +4,8 @@ Needs a C compiler and cffi. Works in a temporary directory and replaces the lib
 running node keeps the one it has. cffi only writes the glue; the compiler is called directly: our own
 sources are held to stricter warnings than generated code can be, and setuptools is not needed.
 
-Environment: CC (compiler), CLUTCH_WITHOUT_OPUS=1 (build without Opus), CLUTCH_NATIVE=off (do not build).
+Environment: CC (compiler), CLUTCH_WITHOUT_OPUS=1, CLUTCH_WITHOUT_SRTP=1 (build without that library),
+CLUTCH_NATIVE=off (do not build).
 """
 
 from __future__ import annotations
@@ -46,16 +47,26 @@ def compiler() -> list[str]:
     return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
 
 
-def opus() -> tuple[list[str], list[str]]:
-    """Compiler and linker flags of libopus; both empty if it is absent or not wanted."""
-    if os.environ.get("CLUTCH_WITHOUT_OPUS") == "1":
+LIBRARIES = {"opus": "opus", "srtp": "libsrtp2"}
+"""What the plane can be built without: the feature, and the library's name for pkg-config."""
+
+
+def library(feature: str) -> tuple[list[str], list[str]]:
+    """Compiler and linker flags of one of `LIBRARIES`; both empty if it is absent or not wanted."""
+    if os.environ.get(f"CLUTCH_WITHOUT_{feature.upper()}") == "1":
         return [], []
     try:
-        cflags = run(["pkg-config", "--cflags", "opus"])
-        libs = run(["pkg-config", "--libs", "opus"])
+        cflags = run(["pkg-config", "--cflags", LIBRARIES[feature]])
+        libs = run(["pkg-config", "--libs", LIBRARIES[feature]])
     except BuildError:
         return [], []
-    return ["-DHAVE_OPUS", *shlex.split(cflags)], shlex.split(libs)
+    return [f"-DHAVE_{feature.upper()}", *shlex.split(cflags)], shlex.split(libs)
+
+
+def libraries() -> tuple[list[str], list[str]]:
+    """Compiler and linker flags of all that are there."""
+    found = [library(feature) for feature in LIBRARIES]
+    return [flag for cflags, _ in found for flag in cflags], [flag for _, libs in found for flag in libs]
 
 
 def write_glue(path: Path) -> None:
@@ -71,17 +82,17 @@ def write_glue(path: Path) -> None:
 def compile_all(target: Path, workdir: Path) -> None:
     """Compile every source and the glue in `workdir` and link the library to `target`."""
     cc = compiler()
-    opus_cflags, opus_libs = opus()
+    cflags, libs = libraries()
     objects = []
     for source in sorted(SOURCES.glob("*.c")):
         objects.append(str(workdir / f"{source.stem}.o"))
-        run([*cc, *STRICT, *OPTIMISED, *opus_cflags, "-c", str(source), "-o", objects[-1]])
+        run([*cc, *STRICT, *OPTIMISED, *cflags, "-c", str(source), "-o", objects[-1]])
     glue = workdir / "_native.c"
     write_glue(glue)
     objects.append(str(workdir / "_native.o"))
     python = f"-I{sysconfig.get_path('include')}"
     run([*cc, *OPTIMISED, python, f"-I{SOURCES}", "-c", str(glue), "-o", objects[-1]])
-    run([*cc, "-shared", "-pthread", *objects, *opus_libs, "-o", str(target)])
+    run([*cc, "-shared", "-pthread", *objects, *libs, "-o", str(target)])
 
 
 def build() -> Path | None:
@@ -100,12 +111,12 @@ def build() -> Path | None:
 def main() -> int:
     """Build and say what came of it."""
     try:
-        library = build()
+        made = build()
     except BuildError as error:
         print(f"native: {error}", file=sys.stderr)
         return 1
-    with_opus = "with opus" if opus()[0] else "without opus"
-    print(f"native: built {library.name}, {with_opus}" if library else "native: off (CLUTCH_NATIVE)")
+    found = ", ".join(f"{'with' if library(name)[0] else 'without'} {name}" for name in LIBRARIES)
+    print(f"native: built {made.name}, {found}" if made else "native: off (CLUTCH_NATIVE)")
     return 0
 
 

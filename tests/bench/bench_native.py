@@ -29,7 +29,7 @@ PCMU = Codec("pcmu", 0, 8000, 8000)
 
 def c_per_packet() -> list[Row]:
     """Nanoseconds to take, decode, encode and write one packet, without sockets."""
-    cflags, libs = build.opus()
+    cflags, libs = build.libraries()
     sources = [str(PROGRAM), *map(str, sorted(build.SOURCES.glob("*.c")))]
     with tempfile.TemporaryDirectory() as folder:
         program = f"{folder}/bench"

@@ -28,7 +28,7 @@ RunProgram = Callable[..., None]
 def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
     """Compile and run a C test: run_program(name, sanitizer, linker_flags=()). Fails with what it printed."""
     built: dict[str, list[str]] = {}
-    cflags, libs = build.opus()
+    cflags, libs = build.libraries()
 
     def objects(sanitizer: str) -> list[str]:
         """The media plane compiled once for each sanitizer."""
