@@ -105,6 +105,14 @@ struct frame_line {
     uint8_t reserved[3];
 };
 
+/* How a plane works. Strings end with a zero byte. */
+struct plane_options {
+    char backend[16];     /* "udp"; more if this build has them (native_features) */
+    char interface[16];   /* the network interface that a backend attaches to; empty: none */
+    int32_t cpu;          /* the CPU that the reactor thread stays on; -1: any */
+    int32_t busy_poll_us; /* how long the kernel polls the device for a waiting socket (SO_BUSY_POLL); 0: never */
+};
+
 /* ---- build ---- */
 
 /* The names of what was compiled in, separated by spaces: "udp opus". */
@@ -135,9 +143,10 @@ void stream_stats(const struct stream *stream, uint64_t *counters);
 struct plane;
 struct leg;
 int plane_open(struct plane **plane, const struct endpoint *local, uint16_t first_port,
-               uint16_t last_port);
+               uint16_t last_port, const struct plane_options *options);
 void plane_close(struct plane *plane);
 int plane_wake_fd(const struct plane *plane);
+const char *plane_backend(const struct plane *plane); /* what carries it, for people */
 size_t plane_free_ports(const struct plane *plane);
 void plane_begin_drain(struct plane *plane);
 size_t plane_events(struct plane *plane, struct media_event *events, size_t room);
