@@ -6,21 +6,36 @@ signalling, or anything above. Without a compiled library everything imports and
 
 from native.core import Core, Report, Tick
 from native.errors import MediaError
-from native.library import available, features, reason
+from native.library import available, features, reason, srtp_suites
 from native.plane import FrameTuple, Plane, Stream
-from native.values import CODECS, Address, Closed, Dtmf, Event, Params, Stats, Timeout
+from native.values import (
+    CODECS,
+    SUITES,
+    Address,
+    Closed,
+    Dtmf,
+    Event,
+    Keys,
+    Params,
+    PlaneOptions,
+    Stats,
+    Timeout,
+)
 
 __all__ = [
     "CODECS",
+    "SUITES",
     "Address",
     "Closed",
     "Core",
     "Dtmf",
     "Event",
     "FrameTuple",
+    "Keys",
     "MediaError",
     "Params",
     "Plane",
+    "PlaneOptions",
     "Report",
     "Stats",
     "Stream",
@@ -29,4 +44,5 @@ __all__ = [
     "available",
     "features",
     "reason",
+    "srtp_suites",
 ]

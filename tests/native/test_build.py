@@ -45,20 +45,31 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_without_opus(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLUTCH_WITHOUT_OPUS", "1")
+def refusal(package: Path, params: str) -> str:
+    """What is said to a stream that is connected with these parameters."""
+    code = f"""
+import native
+try:
+    native.Core(1, 2, 3, bytes(16)).connect({params}, 0)
+except native.MediaError as error:
+    print(error)
+"""
+    return python(code, package)
+
+
+def test_without_libraries(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in build.LIBRARIES:
+        monkeypatch.setenv(f"CLUTCH_WITHOUT_{library.upper()}", "1")
     work = tmp_path / "work"
     work.mkdir()
     build.compile_all(package / "native" / build.LIBRARY.name, work)
     assert python(REPORT, package) == "True|['udp']|"
-    refusal = python(
-        "import native\n"
-        "try: native.Core(1, 2, 3, bytes(16)).connect("
-        "native.Params(('127.0.0.1', 9), 'opus', 48000, 111), 0)\n"
-        "except native.MediaError as error: print(error)",
-        package,
-    )
-    assert "connect with opus at 48000 Hz: Operation not supported" in refusal
+    assert python("import native; print(native.srtp_suites())", package) == "frozenset()"
+    params = "native.Params(('127.0.0.1', 9), 'opus', 48000, 111)"
+    assert "connect with opus at 48000 Hz: Operation not supported" in refusal(package, params)
+    keys = "native.Keys('AEAD_AES_128_GCM', bytes(28), bytes(28))"
+    params = f"native.Params(('127.0.0.1', 9), 'pcmu', 8000, 0, keys={keys})"
+    assert "AEAD_AES_128_GCM: Operation not supported" in refusal(package, params)
 
 
 def test_without_a_library(package: Path) -> None:
