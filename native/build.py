@@ -35,7 +35,8 @@ OPTIMISED = ["-O3", "-fPIC", "-fvisibility=hidden", "-pthread"]
 
 EXTRAS = {"opus": "opus", "io_uring": "liburing >= 2.3", "bpf": "libbpf >= 1.0", "srtp": "libsrtp2"}
 """What the plane can do without, and the library that each needs, for pkg-config. `opus` defines HAVE_OPUS
-for the sources, unless CLUTCH_WITHOUT_OPUS=1 is set; likewise the others. `bpf` needs clang and llvm-strip too.
+for the sources, unless CLUTCH_WITHOUT_OPUS=1 is set; likewise the others. `bpf` needs clang and llvm-strip
+as well.
 """
 
 

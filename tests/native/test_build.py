@@ -86,7 +86,7 @@ def test_a_program_for_the_kernel_becomes_an_array(tmp_path: Path, monkeypatch: 
         "static const unsigned char two_bpf[] __attribute__((aligned(8))) = {127,69,76,70,"
     )
     (tmp_path / "two.bpf.c").write_text("int two(")
-    with pytest.raises(build.BuildError, match="two.bpf.c"):
+    with pytest.raises(build.BuildError, match=r"two\.bpf\.c"):
         build.find_extras(tmp_path)
 
 
