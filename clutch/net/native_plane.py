@@ -212,6 +212,7 @@ def _native_params(params: RtpParams) -> native.Params:
         rtcp=params.rtcp,
         clock_hz=codec.rtp_clock_hz,
         event_clock_hz=params.duration_clock_hz,
+        keys=native.Keys(*attrs.astuple(params.keys)) if params.keys else None,
     )
 
 
