@@ -8,6 +8,7 @@ from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason
 from native.plane import FrameTuple, Plane, Stream
+from native.recorder import Recorder, Recording, RecordingNews
 from native.values import CODECS, Address, Closed, Dtmf, Event, Params, Stats, Timeout
 
 __all__ = [
@@ -21,6 +22,9 @@ __all__ = [
     "MediaError",
     "Params",
     "Plane",
+    "Recorder",
+    "Recording",
+    "RecordingNews",
     "Report",
     "Stats",
     "Stream",

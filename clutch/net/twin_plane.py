@@ -180,6 +180,9 @@ class TwinRtpStream:
             self._taps.append(sender)
         return receiver
 
+    def record(self, path: Path, sides: Sequence[Side]) -> None:
+        """See `RtpStream.record`: none here."""
+
     async def next_event(self) -> MediaEvent:
         """See `MediaStream.next_event`."""
         return await self._incoming.receive()

@@ -14,8 +14,12 @@
  *              no reuse of a node while somebody holds it (no ABA)
  *   each stream's downlink queue and counters (downlink.h, counters.h).
  *
- * Room in the command ring is kept for one CLOSE of every leg there can be, so leg_close cannot fail; every
- * other command may be refused with -EAGAIN, and then nothing has happened.
+ * Room in the command ring is kept for one CLOSE of every leg there can be, and for the end of its
+ * recording, so these two cannot fail; every other command may be refused with -EAGAIN, and then nothing has
+ * happened.
+ *
+ * A recorder (recorder.h) is not the plane's, but the reactor is its producer: one recorder serves one plane,
+ * and is closed after it.
  *
  * Pacing: a timer every 5 ms, and four phases; each leg belongs to one and is ticked every fourth time. Legs
  * go to the emptiest phase, so packets leave evenly instead of in one burst per 20 ms. Expirations that were
@@ -33,6 +37,7 @@
 #include <stdatomic.h>
 
 #include "ports.h"
+#include "recorder.h"
 #include "ring.h"
 #include "stream.h"
 #include "udp.h"
@@ -77,9 +82,11 @@ struct leg {
     bool closing;
     int32_t codec; /* as last connected; -1 before */
     int32_t rate_hz;
+    bool recorded;
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
     bool tapped;
+    struct recording *recording; /* NULL: is not recorded */
     bool left; /* closed in this turn */
     size_t phase;
     struct leg *next, *previous; /* legs of the phase; once closed, `next` links plane->leaving */
@@ -87,7 +94,14 @@ struct leg {
     struct returned returned;
 };
 
-enum command_kind { COMMAND_OPEN, COMMAND_CONNECT, COMMAND_TAP, COMMAND_PRESS, COMMAND_CLOSE };
+enum command_kind {
+    COMMAND_OPEN,
+    COMMAND_CONNECT,
+    COMMAND_TAP,
+    COMMAND_PRESS,
+    COMMAND_CLOSE,
+    COMMAND_RECORD,
+};
 
 struct command {
     struct leg *leg;
@@ -96,6 +110,7 @@ struct command {
     uint32_t value;                /* TAP: on; PRESS: the event */
     uint32_t tone_ms;              /* PRESS */
     uint32_t gap_ms;
+    struct recording *recording; /* RECORD; NULL: the end */
 };
 
 struct plane {
