@@ -9,7 +9,7 @@ from native.errors import MediaError
 from native.library import available, features, reason
 from native.plane import FrameTuple, Plane, Stream
 from native.recorder import Recorder, Recording, RecordingNews
-from native.values import CODECS, Address, Closed, Dtmf, Event, Params, Stats, Timeout
+from native.values import CODECS, Address, Closed, Dtmf, Event, Params, PlaneOptions, Stats, Timeout
 
 __all__ = [
     "CODECS",
@@ -22,6 +22,7 @@ __all__ = [
     "MediaError",
     "Params",
     "Plane",
+    "PlaneOptions",
     "Recorder",
     "Recording",
     "RecordingNews",

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from native.errors import check
+from native.errors import MediaError, check
 from native.library import load
 from native.recorder import Recording
 from native.values import (
     Closed,
     Event,
     Params,
+    PlaneOptions,
     Stats,
     read_event,
     read_stats,
     write_cname,
     write_digits,
     write_endpoint,
+    write_options,
     write_params,
 )
 
@@ -29,6 +32,7 @@ FrameTuple: TypeAlias = tuple[int, int, int, bytes, bytes, bool]
 """Stream id, tick, rate_hz, uplink PCM, downlink PCM, concealed."""
 
 FRAMES_PER_CROSSING = 256
+_DEFAULTS = PlaneOptions()
 EVENTS_PER_CROSSING = 64
 FRAME_LINE = struct.Struct("=QIIIB3x")
 """`struct frame_line` of src/api.h: tick, stream, rate_hz, offset, concealed."""
@@ -70,8 +74,11 @@ class Stream:
     def record(self, recording: Recording) -> None:
         """Record both directions from the next tick on, until `stop_recording` or `close`.
 
-        Raises `MediaError`, and the recording is still the caller's: EBUSY if there is one already, EAGAIN.
+        Raises `MediaError`, and the recording is still the caller's: EBUSY if there is one already, ENOTCONN
+        once closed, EAGAIN.
         """
+        if self._closing:
+            raise MediaError(errno.ENOTCONN, "record: the stream is closed")
         check(self._lib.leg_record(self._live, recording._recording), "record")
 
     def stop_recording(self) -> None:
@@ -132,20 +139,26 @@ class Plane:
     """Owns the reactor thread. Every method is for one and the same Python thread.
 
     `local_ip` is where sockets are bound; ports are the even ones of `first_port` to `last_port`. Raises
-    `MediaError` if the range is empty (EINVAL), the address is none, or there is no native library.
+    `MediaError` if the range is empty (EINVAL), the address or the CPU is none (EINVAL), this build or this
+    machine does not have the backend (ENOTSUP, EPERM), or there is no native library (ENOTSUP).
     """
 
-    def __init__(self, local_ip: str, first_port: int, last_port: int) -> None:
+    def __init__(
+        self, local_ip: str, first_port: int, last_port: int, options: PlaneOptions = _DEFAULTS
+    ) -> None:
         self._ffi, self._lib = ffi, lib = load()
         self._streams: dict[int, Stream] = {}
         local = ffi.new("struct endpoint *")
         write_endpoint(local, (local_ip, 0), ffi)
         made = ffi.new("struct plane **")
-        check(lib.plane_open(made, local, first_port, last_port), "start the media plane")
+        opened = lib.plane_open(made, local, first_port, last_port, write_options(options, ffi))
+        check(opened, f"start the media plane on {options.backend}")
         self._plane = made[0]
         self._closed = False
         self.wake_fd = lib.plane_wake_fd(self._plane)
         """Readable when there is something to drain; belongs to the plane."""
+        self.backend = ffi.string(lib.plane_backend(self._plane)).decode()
+        """What carries the packets, and what it got of the machine; for people."""
         size = ffi.new("size_t *")
         memory = lib.plane_frame_memory(self._plane, size)
         self._memory = ffi.buffer(memory, size[0])

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import attrs
 
-from actors import Call, Calls, CallSpec, MediaStats, MediaUnavailable, open_system
+from actors import Call, Calls, CallSpec, MediaStats, MediaUnavailable, Recording, open_system
 from clutch import __version__
 from clutch.agents.caller import Caller
 from clutch.legs.sip import SipLeg, Terms
 from clutch.net.errors import NetworkError
 from clutch.net.link import Network, TrioNetwork
-from clutch.net.plane import MediaPlane
+from clutch.net.plane import MediaPlane, RtpStream
 from clutch.net.sip.endpoint import SipEndpoint
 from clutch.net.sip.session import SipSession
 from clutch.net.sip.transports import Bind
