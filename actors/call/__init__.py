@@ -58,6 +58,6 @@ __all__ = [
     "Recording",
     "RecordingGaps",
     "Side",
-    "TapRecording",
     "StatusChanged",
+    "TapRecording",
 ]

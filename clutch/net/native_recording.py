@@ -37,7 +37,7 @@ class NativeRecording:
         self._stream.stop_recording()
 
     async def aclose(self) -> None:
-        """See `Recording.aclose`. The file is closed as soon as the disk allows, whether waited for or not."""
+        """See `Recording.aclose`. The file is closed as soon as the disk allows."""
         self.finish()
         await trio.lowlevel.checkpoint()
 

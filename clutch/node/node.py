@@ -151,9 +151,7 @@ class Node:
             leg,
             stream,
             agent=agent,
-            recording=(
-                (lambda: record_wav(stream, path, self._write)) if config.recording.enabled else None
-            ),
+            recording=((lambda: record_wav(stream, path, self._write)) if config.recording.enabled else None),
             ring_timeout_s=config.limits.ring_timeout_s,
             max_duration_s=config.limits.max_duration_s,
             caller=str(attrs.evolve(session.invite.from_.uri, password=None)),

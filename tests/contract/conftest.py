@@ -11,17 +11,21 @@ from tests.contract.cores import CORES
 from tests.contract.trace import Outcome, Play, Trace, run
 
 
-@pytest.fixture(params=CORES)
-def play(request: pytest.FixtureRequest) -> Play:
-    """Plays a trace through one core. The native outcome must equal that of the twin.
-
-    Without the native build this fails, unless CLUTCH_NATIVE=off says that there shall be none.
-    """
-    opener = CORES[request.param]
-    if request.param == "native" and not native.available:
+@pytest.fixture
+def native_needed() -> None:
+    """Without the native build this fails, unless CLUTCH_NATIVE=off says that there shall be none."""
+    if not native.available:
         if os.environ.get("CLUTCH_NATIVE") == "off":
             pytest.skip(native.reason)
         pytest.fail(native.reason)
+
+
+@pytest.fixture(params=CORES)
+def play(request: pytest.FixtureRequest) -> Play:
+    """Plays a trace through one core. The native outcome must equal that of the twin."""
+    opener = CORES[request.param]
+    if request.param == "native":
+        request.getfixturevalue("native_needed")
 
     def play_on_core(trace: Trace) -> Outcome:
         outcome = run(opener, trace)

@@ -21,6 +21,11 @@ def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str)
     run_program(name, "thread")
 
 
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_recordings_on_a_bad_disk(run_program: Callable[..., None], sanitizer: str) -> None:
+    run_program("test_recorder", sanitizer, ["-Wl,--wrap=pwrite"])
+
+
 def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:
     run_program("fuzz_stream", "address")
 
