@@ -44,7 +44,10 @@ def main() -> None:
     chosen = options()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    plane = native.Plane(chosen.ip, FIRST_PORT, FIRST_PORT + 4 * chosen.calls)
+    (backend,) = chosen.settings
+    interface = "node" if backend == "af_xdp" else ""
+    wanted = native.PlaneOptions(backend=backend, interface=interface)
+    plane = native.Plane(chosen.ip, FIRST_PORT, FIRST_PORT + 4 * chosen.calls, wanted)
     legs = open_legs(plane, chosen)
 
     def stats() -> dict[str, float]:

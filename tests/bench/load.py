@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sysconfig
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def opus(folder: Path) -> Voice:
 def build_programs(folder: Path) -> None:
     """Compile the load and its sink into `folder`. Raises `build.BuildError`."""
     cc = build.compiler()
-    include = f"/usr/include/{build.run([*cc, '-print-multiarch']).strip()}"
+    include = f"/usr/include/{sysconfig.get_config_var('MULTIARCH')}"
     flags = ["-O2", "-g", "-Wall", "-Wextra", "-Werror", "-target", "bpf", f"-I{include}"]
     build.run(["clang", *flags, "-c", str(PROGRAMS / "sink.bpf.c"), "-o", str(folder / "sink.o")])
     source = str(PROGRAMS / "load.c")

@@ -13,7 +13,7 @@ from tests.bench.load import Voice, build_programs, pcmu
 from tests.bench.rounds import NOTHING, RTPENGINE, Contender, Results, Round, Scene, play
 from tests.bench.stage import obstacle
 
-PLANE = Contender("plane", "forwarder")
+PLANE = Contender("plane", "forwarder", ("udp",))
 
 
 @pytest.fixture(scope="module")
