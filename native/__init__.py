@@ -8,6 +8,7 @@ from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason
 from native.plane import FrameTuple, Plane, Stream
+from native.resample import Resampler
 from native.values import CODECS, Address, Closed, Dtmf, Event, Params, PlaneOptions, Stats, Timeout
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Plane",
     "PlaneOptions",
     "Report",
+    "Resampler",
     "Stats",
     "Stream",
     "Tick",

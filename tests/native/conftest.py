@@ -46,7 +46,7 @@ def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
         flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]
         flags += [f"-I{build.SOURCES}", *SANITIZERS[sanitizer], *linker_flags]
         source = str(PROGRAMS / f"{name}.c")
-        build.run([*build.compiler(), *flags, source, *objects(sanitizer), *libs, "-o", program])
+        build.run([*build.compiler(), *flags, source, *objects(sanitizer), *libs, "-lm", "-o", program])
         done = subprocess.run([program], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
