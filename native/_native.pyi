@@ -21,6 +21,8 @@ class MediaParams(CData):
     receive: bool
     learn: bool
     rtcp: Endpoint
+    clock_hz: int
+    event_clock_hz: int
 
 class NativeOptions(CData):
     backend: bytes

@@ -35,7 +35,7 @@ class Params(NamedTuple):
     codec: str
     """One of `CODECS`."""
     rate_hz: int
-    """PCM rate and RTP clock: 8000 for pcmu and pcma, 8000 or 16000 for l16, 48000 for opus."""
+    """Of the PCM: 8000 for pcmu and pcma, 8000 or 16000 for l16, 8000 to 48000 for opus."""
     payload_type: int
     telephone_event: int = -1
     """Payload type of RFC 4733 events; -1 without."""
@@ -47,6 +47,10 @@ class Params(NamedTuple):
     """Adopt the address that packets really come from."""
     rtcp: Address | None = None
     """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux)."""
+    clock_hz: int = 0
+    """Of RTP timestamps: 48000 for opus, else as `rate_hz`, which 0 stands for."""
+    event_clock_hz: int = 0
+    """In which RFC 4733 events count their duration; 0: `clock_hz`. Their timestamps are the audio's."""
 
 
 class PlaneOptions(NamedTuple):
@@ -144,6 +148,8 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
     made.send = params.send
     made.receive = params.receive
     made.learn = params.learn
+    made.clock_hz = params.clock_hz
+    made.event_clock_hz = params.event_clock_hz
     if params.rtcp is not None:
         write_endpoint(made.rtcp, params.rtcp, ffi)
     return made

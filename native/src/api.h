@@ -23,7 +23,7 @@ enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS };
 struct media_params {
     struct endpoint remote;  /* where the peer says it receives */
     int32_t codec;           /* enum codec_id */
-    int32_t rate_hz;         /* of the PCM, and the clock of RTP timestamps */
+    int32_t rate_hz;         /* of the PCM */
     int32_t payload_type;
     int32_t telephone_event; /* payload type of RFC 4733 events, -1 without */
     int32_t timeout_ms;      /* 0: never */
@@ -31,6 +31,8 @@ struct media_params {
     bool receive;
     bool learn;              /* adopt the address that packets really come from */
     struct endpoint rtcp;    /* where the peer receives RTCP; port 0: where it receives RTP (rtcp-mux) */
+    int32_t clock_hz;        /* of RTP timestamps; 0: rate_hz */
+    int32_t event_clock_hz;  /* in which telephone events count their duration; 0: clock_hz */
 };
 
 /* Counters and gauges of a stream, in the order of stream_stats(). */
