@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import attrs
 import pytest
@@ -59,6 +60,20 @@ def plane(backend: str) -> Iterator[native.Plane]:
     plane = open_plane(backend, *PORTS)
     yield plane
     plane.close()
+
+
+@pytest.fixture
+def plane_on_first_cpu() -> Iterator[native.Plane]:
+    """A plane whose reactor may use one CPU only."""
+    plane = native.Plane(LOCAL, *PORTS, native.PlaneOptions(cpu=min(os.sched_getaffinity(0))))
+    yield plane
+    plane.close()
+
+
+def media_threads() -> list[int]:
+    """The reactor threads of this process."""
+    tasks = Path("/proc/self/task")
+    return [int(task.name) for task in tasks.iterdir() if (task / "comm").read_text() == "clutch-media\n"]
 
 
 @pytest.fixture
@@ -270,6 +285,27 @@ def test_a_plane_that_cannot_start_says_why() -> None:
     assert caught.value.errno == errno.EINVAL
     with pytest.raises(native.MediaError):
         native.Plane("localhost", 5000, 5010)
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        (native.PlaneOptions("pigeon"), errno.ENOTSUP),
+        (native.PlaneOptions("a-name-that-is-too-long"), errno.ENOTSUP),
+        (native.PlaneOptions(interface="a-name-that-is-too-long"), errno.EINVAL),
+        (native.PlaneOptions(cpu=100_000), errno.EINVAL),
+        (native.PlaneOptions(cpu=1000), errno.EINVAL),
+    ],
+)
+def test_options_that_no_machine_has(options: native.PlaneOptions, number: int) -> None:
+    with pytest.raises(native.MediaError) as caught:
+        native.Plane(LOCAL, *PORTS, options)
+    assert caught.value.errno == number
+
+
+def test_the_reactor_stays_on_its_cpu(plane_on_first_cpu: native.Plane) -> None:
+    first = min(os.sched_getaffinity(0))
+    assert [os.sched_getaffinity(thread) for thread in media_threads()] == [{first}]
 
 
 def test_closing_the_plane_closes_everything(backend: str, peer: socket.socket) -> None:
