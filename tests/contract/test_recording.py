@@ -74,7 +74,7 @@ def by_c(path: Path, frames: Sequence[MediaFrame], sides: Sequence[Side] = BOTH)
 
 
 @pytest.fixture
-def record(native_needed: None, tmp_path: Path) -> Record:
+def record(native_library: None, tmp_path: Path) -> Record:
     """See `Record`."""
 
     def both_ways(path: Path, frames: Sequence[MediaFrame], sides: Sequence[Side] = BOTH) -> Made:
