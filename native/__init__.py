@@ -8,7 +8,7 @@ from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason
 from native.plane import FrameTuple, Plane, Stream
-from native.values import CODECS, Address, Closed, Dtmf, Event, Params, Stats, Timeout
+from native.values import CODECS, Address, Closed, Dtmf, Event, Params, PlaneOptions, Stats, Timeout
 
 __all__ = [
     "CODECS",
@@ -21,6 +21,7 @@ __all__ = [
     "MediaError",
     "Params",
     "Plane",
+    "PlaneOptions",
     "Report",
     "Stats",
     "Stream",

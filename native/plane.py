@@ -12,12 +12,14 @@ from native.values import (
     Closed,
     Event,
     Params,
+    PlaneOptions,
     Stats,
     read_event,
     read_stats,
     write_cname,
     write_digits,
     write_endpoint,
+    write_options,
     write_params,
 )
 
@@ -28,6 +30,7 @@ FrameTuple: TypeAlias = tuple[int, int, int, bytes, bytes, bool]
 """Stream id, tick, rate_hz, uplink PCM, downlink PCM, concealed."""
 
 FRAMES_PER_CROSSING = 256
+_DEFAULTS = PlaneOptions()
 EVENTS_PER_CROSSING = 64
 FRAME_LINE = struct.Struct("=QIIIB3x")
 """`struct frame_line` of src/api.h: tick, stream, rate_hz, offset, concealed."""
@@ -119,20 +122,26 @@ class Plane:
     """Owns the reactor thread. Every method is for one and the same Python thread.
 
     `local_ip` is where sockets are bound; ports are the even ones of `first_port` to `last_port`. Raises
-    `MediaError` if the range is empty (EINVAL), the address is none, or there is no native library.
+    `MediaError` if the range is empty (EINVAL), the address or the CPU is none (EINVAL), this build or this
+    machine does not have the backend (ENOTSUP, EPERM), or there is no native library (ENOTSUP).
     """
 
-    def __init__(self, local_ip: str, first_port: int, last_port: int) -> None:
+    def __init__(
+        self, local_ip: str, first_port: int, last_port: int, options: PlaneOptions = _DEFAULTS
+    ) -> None:
         self._ffi, self._lib = ffi, lib = load()
         self._streams: dict[int, Stream] = {}
         local = ffi.new("struct endpoint *")
         write_endpoint(local, (local_ip, 0), ffi)
         made = ffi.new("struct plane **")
-        check(lib.plane_open(made, local, first_port, last_port), "start the media plane")
+        opened = lib.plane_open(made, local, first_port, last_port, write_options(options, ffi))
+        check(opened, f"start the media plane on {options.backend}")
         self._plane = made[0]
         self._closed = False
         self.wake_fd = lib.plane_wake_fd(self._plane)
         """Readable when there is something to drain; belongs to the plane."""
+        self.backend = ffi.string(lib.plane_backend(self._plane)).decode()
+        """What carries the packets, and what it got of the machine; for people."""
         size = ffi.new("size_t *")
         memory = lib.plane_frame_memory(self._plane, size)
         self._memory = ffi.buffer(memory, size[0])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from native.errors import MediaError
 
 if TYPE_CHECKING:
-    from native._native import FFI, Endpoint, Lib, MediaEvent, MediaParams, Stream
+    from native._native import FFI, Endpoint, Lib, MediaEvent, MediaParams, NativeOptions, Stream
 
 Address: TypeAlias = tuple[str, int]
 """IP address (no host name) and UDP port."""
@@ -19,6 +19,9 @@ CODECS = ("pcmu", "pcma", "l16", "opus")
 
 CNAME_BYTES = 16
 """Length of a stream's name in reports: 96 random bits in base64 (RFC 7022 section 4.2)."""
+
+MAX_NAME = 15
+"""Length of a backend's or an interface's name in bytes (IFNAMSIZ, without the zero at its end)."""
 
 MAPPED = bytes(10) + b"\xff\xff"
 """Prefix of an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)."""
@@ -32,7 +35,7 @@ class Params(NamedTuple):
     codec: str
     """One of `CODECS`."""
     rate_hz: int
-    """PCM rate and RTP clock: 8000 for pcmu and pcma, 8000 or 16000 for l16, 48000 for opus."""
+    """Of the PCM: 8000 for pcmu and pcma, 8000 or 16000 for l16, 8000 to 48000 for opus."""
     payload_type: int
     telephone_event: int = -1
     """Payload type of RFC 4733 events; -1 without."""
@@ -44,6 +47,23 @@ class Params(NamedTuple):
     """Adopt the address that packets really come from."""
     rtcp: Address | None = None
     """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux)."""
+    clock_hz: int = 0
+    """Of RTP timestamps: 48000 for opus, else as `rate_hz`, which 0 stands for."""
+    event_clock_hz: int = 0
+    """In which RFC 4733 events count their duration; 0: `clock_hz`. Their timestamps are the audio's."""
+
+
+class PlaneOptions(NamedTuple):
+    """How a plane works."""
+
+    backend: str = "udp"
+    """How packets come and go: ``udp``, or another one that is in `native.features`."""
+    interface: str = ""
+    """The network interface that a backend attaches to, up to 15 characters; empty: none."""
+    cpu: int = -1
+    """The CPU that the reactor thread stays on; -1: any."""
+    busy_poll_us: int = 0
+    """How long the kernel polls the device for a socket that waits (SO_BUSY_POLL); 0: never."""
 
 
 class Stats(NamedTuple):
@@ -128,8 +148,23 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
     made.send = params.send
     made.receive = params.receive
     made.learn = params.learn
+    made.clock_hz = params.clock_hz
+    made.event_clock_hz = params.event_clock_hz
     if params.rtcp is not None:
         write_endpoint(made.rtcp, params.rtcp, ffi)
+    return made
+
+
+def write_options(options: PlaneOptions, ffi: FFI) -> NativeOptions:
+    """The C form of options. Raises `MediaError` (EINVAL) for a name that is too long to exist."""
+    made = ffi.new("struct plane_options *")
+    for name in ("backend", "interface"):
+        value: str = getattr(options, name)
+        if len(value.encode()) > MAX_NAME:
+            raise MediaError(errno.EINVAL, f"no {name} is called {value!r}")
+        setattr(made, name, value.encode())
+    made.cpu = options.cpu
+    made.busy_poll_us = options.busy_poll_us
     return made
 
 

@@ -216,6 +216,7 @@ class SipLeg:
             agreed.receive,
             self._terms.timeout_ms if agreed.send else 0,  # who holds us may be silent, whatever he said
             rtcp=rtcp,
+            event_clock_hz=agreed.event_clock_hz,
         )
         try:
             self._stream.connect(params)

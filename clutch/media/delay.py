@@ -1,7 +1,7 @@
 """How long packets must wait so that few come too late: the estimate that sizes the jitter buffer.
 
 native/src/jitter.h describes the method and docs/decisions/0008-adaptive-jitter.md says why. Times are in
-samples: a moment or a length in units of the RTP clock, 32 bits that wrap.
+ticks: a moment or a length in units of the RTP clock, 32 bits that wrap.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DelayEstimate:
     """Learns from every packet of a run how much later than the fastest it came."""
 
     _frame: int
-    """Samples of 20 ms."""
+    """Ticks of 20 ms."""
     _counts: list[int] = attrs.field(factory=lambda: [0] * (MAX_STEPS + 1))
     """Packets by how many steps they were held up; the last entry stands for all that is more."""
     _total: int = START_WEIGHT
@@ -54,15 +54,15 @@ class DelayEstimate:
 
     @property
     def needed(self) -> int:
-        """Samples that a packet should be played after the fastest one could have come."""
+        """Ticks that a packet should be played after the fastest one could have come."""
         return self._steps * (self._frame // STEPS_PER_FRAME)
 
     def waited(self, timestamp: int, now: int) -> int:
-        """Samples that a packet has been under way if it is played now, beyond the fastest one."""
+        """Ticks that a packet has been under way if it is played now, beyond the fastest one."""
         return signed32(now - timestamp - (self._base or 0))
 
     def arrived(self, timestamp: int, now: int, *, late: bool) -> int:
-        """Learn from a packet, `late` if it missed its tick; returns the samples it was held up."""
+        """Learn from a packet, `late` if it missed its tick; returns the ticks it was held up."""
         transit = now - timestamp
         if self._base is None or abs(signed32(transit - self._base)) > RESTART_FRAMES * self._frame:
             self._fastest = self._fastest_before = transit

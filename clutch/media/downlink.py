@@ -11,7 +11,7 @@ import numpy as np
 from clutch.media.counters import Counters
 from clutch.media.dtmf import DtmfSender
 from clutch.media.g711 import Samples
-from clutch.media.params import RtpParams
+from clutch.media.params import FRAMES_PER_SECOND, RtpParams
 
 QUEUE_SAMPLES = 8192
 """Room for audio that waits to be sent."""
@@ -77,7 +77,7 @@ class Downlink:
             del self._queue[:size]
             return bytes(size), None
         if params.telephone_event is not None:
-            event = self.dtmf.tick(timestamp, codec.frame_ticks)
+            event = self.dtmf.tick(timestamp, params.duration_clock_hz // FRAMES_PER_SECOND)
             if event is not None:
                 packet = self._packet(params.telephone_event, event.timestamp, event.payload, event.marker)
                 return bytes(size), packet

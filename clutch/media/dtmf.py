@@ -78,7 +78,7 @@ class DtmfSender:
     def tick(self, timestamp: int, frame_ticks: int) -> EventPacket | None:
         """The packet of this tick, or None if it is free for audio.
 
-        `timestamp` is the RTP time now, `frame_ticks` how far it moves per tick.
+        `timestamp` is the RTP time now, `frame_ticks` how far the clock of the durations moves per tick.
         """
         if self._press is None:
             if not self._waiting:

@@ -45,6 +45,8 @@ class JitterBuffer:
     """Raises ValueError for a payload that it cannot decode."""
     _frame: int
     """Samples per tick."""
+    _frame_ticks: int
+    """The same time on the RTP clock."""
     _counters: Counters
     _next: int
     """Sequence number whose turn it is; at first that of the first packet."""
@@ -74,7 +76,7 @@ class JitterBuffer:
     """Length of the last decoded packet, the guess for one that is missing."""
 
     def __attrs_post_init__(self) -> None:
-        self._delay = DelayEstimate(self._frame)
+        self._delay = DelayEstimate(self._frame_ticks)
         self._concealer = Concealer.of(self._frame)
         self._packet_samples = self._frame
 
@@ -122,7 +124,11 @@ class JitterBuffer:
 
     def _clock(self, now_us: int) -> int:
         """A moment on the RTP clock."""
-        return now_us * self._frame * _TICKS_PER_SECOND // 1_000_000
+        return now_us * self._frame_ticks * _TICKS_PER_SECOND // 1_000_000
+
+    def _ticks_of(self, samples: int) -> int:
+        """How long samples last on the RTP clock."""
+        return samples * self._frame_ticks // self._frame
 
     def _span(self, first: int) -> int:
         """Packets from `first` to the newest that waits, both included, whether they came or not."""
@@ -138,7 +144,8 @@ class JitterBuffer:
     def _cut_delay(self) -> None:
         span = self._span(self._next)
         if span * self._packet_samples > MAX_DELAY_FRAMES * self._frame:
-            while span * self._packet_samples > self._delay.needed + self._frame:
+            kept = (self._delay.needed + self._frame_ticks) * self._frame // self._frame_ticks
+            while span * self._packet_samples > kept:
                 self._counters.discarded += self._take() is not None
                 span -= 1
 
@@ -163,20 +170,20 @@ class JitterBuffer:
 
     def _waited(self, timestamp: int, now: int) -> int:
         """The delay of a packet that is played next, in the tick at `now`."""
-        return self._delay.waited(timestamp, now + len(self._pcm))
+        return self._delay.waited(timestamp, now + self._ticks_of(len(self._pcm)))
 
     def _should_add(self, now: int) -> bool:
         """True if the delay is to grow by a frame before the next packet is played."""
         waiting = self._slots.get(self._next)
         if waiting is None:
             return False
-        too_little = self._waited(waiting[0], now) < self._delay.needed - self._frame // 2
+        too_little = self._waited(waiting[0], now) < self._delay.needed - self._frame_ticks // 2
         self._grow &= too_little
         return too_little and (self._grow or self._loudness.is_quiet)
 
     def _should_drop(self, timestamp: int, size: int, now: int) -> bool:
         """True if there is delay to spare for the quiet packet that was just taken, and others follow it."""
-        spare = self._waited(timestamp, now) - size - self._delay.needed
+        spare = self._waited(timestamp, now) - self._ticks_of(size) - self._delay.needed
         return self._loudness.is_quiet and spare >= 0 and self._span(self._next) * size > self._frame
 
     def _take(self) -> tuple[int, bytes] | None:

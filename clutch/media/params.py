@@ -25,9 +25,9 @@ class Codec:
     payload_type: int
     """RTP payload type, 0 to 127, both sent and expected."""
     rate_hz: int
-    """Rate of the PCM: 8000 for G.711, 8000 or 16000 for L16, 48000 for Opus."""
+    """Rate of the PCM: 8000 for G.711, 8000 or 16000 for L16, 8000, 16000, 24000 or 48000 for Opus."""
     rtp_clock_hz: int
-    """Rate of the RTP timestamp."""
+    """Rate of the RTP timestamp: 48000 for Opus, whatever its PCM; else as `rate_hz`."""
     channels: int = 1
     """Channels of the PCM. Calls are mono; Opus is signalled as two channels and decoded to one."""
 
@@ -65,3 +65,10 @@ class RtpParams:
     """Symmetric RTP (RFC 4961): adopt the address that packets really come from, then only that one."""
     rtcp: Address | None = None
     """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux, RFC 5761)."""
+    event_clock_hz: int | None = None
+    """In which events count their duration; None: `Codec.rtp_clock_hz`. Their timestamps are the audio's."""
+
+    @property
+    def duration_clock_hz(self) -> int:
+        """`event_clock_hz`, or what it stands for."""
+        return self.event_clock_hz or self.codec.rtp_clock_hz

@@ -96,7 +96,7 @@ class Uplink:
         self._last_rx_us, self._idle = now_us, False
         self._follow(packet.ssrc)
         if is_event:
-            clock_hz = self._params.codec.rtp_clock_hz
+            clock_hz = self._params.duration_clock_hz
             self.events += self._dtmf.receive(packet.payload, packet.timestamp, clock_hz, now_us)
         else:
             self._insert(packet, now_us)
@@ -131,8 +131,10 @@ class Uplink:
     def _insert(self, packet: ParsedRtp, now_us: int) -> None:
         if self._jitter is None or self._jitter.jumps_to(packet.sequence):
             self._restart()
-            frame_samples = self._params.codec.frame_samples
-            self._jitter = JitterBuffer(self._decode, frame_samples, self._counters, packet.sequence)
+            codec = self._params.codec
+            self._jitter = JitterBuffer(
+                self._decode, codec.frame_samples, codec.frame_ticks, self._counters, packet.sequence
+            )
         self._jitter.insert(packet.sequence, packet.timestamp, packet.payload, now_us)
 
     def _restart(self) -> None:

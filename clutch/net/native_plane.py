@@ -210,6 +210,8 @@ def _native_params(params: RtpParams) -> native.Params:
         timeout_ms=params.timeout_ms,
         learn=params.learn,
         rtcp=params.rtcp,
+        clock_hz=codec.rtp_clock_hz,
+        event_clock_hz=params.duration_clock_hz,
     )
 
 

@@ -23,7 +23,7 @@ enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS };
 struct media_params {
     struct endpoint remote;  /* where the peer says it receives */
     int32_t codec;           /* enum codec_id */
-    int32_t rate_hz;         /* of the PCM, and the clock of RTP timestamps */
+    int32_t rate_hz;         /* of the PCM */
     int32_t payload_type;
     int32_t telephone_event; /* payload type of RFC 4733 events, -1 without */
     int32_t timeout_ms;      /* 0: never */
@@ -31,6 +31,8 @@ struct media_params {
     bool receive;
     bool learn;              /* adopt the address that packets really come from */
     struct endpoint rtcp;    /* where the peer receives RTCP; port 0: where it receives RTP (rtcp-mux) */
+    int32_t clock_hz;        /* of RTP timestamps; 0: rate_hz */
+    int32_t event_clock_hz;  /* in which telephone events count their duration; 0: clock_hz */
 };
 
 /* Counters and gauges of a stream, in the order of stream_stats(). */
@@ -103,6 +105,14 @@ struct frame_line {
     uint8_t reserved[3];
 };
 
+/* How a plane works. Strings end with a zero byte. */
+struct plane_options {
+    char backend[16];     /* "udp"; more if this build has them (native_features) */
+    char interface[16];   /* the network interface that a backend attaches to; empty: none */
+    int32_t cpu;          /* the CPU that the reactor thread stays on; -1: any */
+    int32_t busy_poll_us; /* how long the kernel polls the device for a waiting socket (SO_BUSY_POLL); 0: never */
+};
+
 /* ---- build ---- */
 
 /* The names of what was compiled in, separated by spaces: "udp opus". */
@@ -133,9 +143,10 @@ void stream_stats(const struct stream *stream, uint64_t *counters);
 struct plane;
 struct leg;
 int plane_open(struct plane **plane, const struct endpoint *local, uint16_t first_port,
-               uint16_t last_port);
+               uint16_t last_port, const struct plane_options *options);
 void plane_close(struct plane *plane);
 int plane_wake_fd(const struct plane *plane);
+const char *plane_backend(const struct plane *plane); /* what carries it, for people */
 size_t plane_free_ports(const struct plane *plane);
 void plane_begin_drain(struct plane *plane);
 size_t plane_events(struct plane *plane, struct media_event *events, size_t room);

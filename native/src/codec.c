@@ -5,16 +5,17 @@
 
 #include "g711.h"
 
-static int open_8k(struct codec *codec, int32_t rate_hz)
+static int open_8k(struct codec *codec, int32_t rate_hz, int32_t clock_hz)
 {
     (void)codec;
-    return rate_hz == 8000 ? 0 : -EINVAL;
+    return rate_hz == 8000 && clock_hz == 8000 ? 0 : -EINVAL;
 }
 
-static int open_l16(struct codec *codec, int32_t rate_hz)
+static int open_l16(struct codec *codec, int32_t rate_hz, int32_t clock_hz)
 {
     (void)codec;
-    return rate_hz == 8000 || rate_hz == 16000 ? 0 : -EINVAL;
+    bool known = rate_hz == 8000 || rate_hz == 16000;
+    return known && clock_hz == rate_hz ? 0 : -EINVAL;
 }
 
 static void close_nothing(struct codec *codec)
@@ -110,15 +111,21 @@ static const struct codec_type *const TYPES[] = {
 #endif
 };
 
-int codec_open(struct codec *codec, int32_t id, int32_t rate_hz)
+int32_t codec_clock_hz(const struct media_params *params)
 {
+    return params->clock_hz != 0 ? params->clock_hz : params->rate_hz;
+}
+
+int codec_open(struct codec *codec, const struct media_params *params)
+{
+    int32_t id = params->codec;
     memset(codec, 0, sizeof *codec);
     if (id < 0 || (size_t)id >= sizeof TYPES / sizeof TYPES[0])
         return -EINVAL;
     if (TYPES[id] == NULL)
         return -ENOTSUP;
     codec->type = TYPES[id];
-    return codec->type->open(codec, rate_hz);
+    return codec->type->open(codec, params->rate_hz, codec_clock_hz(params));
 }
 
 void codec_close(struct codec *codec)

@@ -13,7 +13,7 @@
 #include "media.h"
 
 enum {
-    CODEC_OPUS_RATE_HZ = 48000,
+    CODEC_OPUS_CLOCK_HZ = 48000, /* whatever the PCM rate is (RFC 7587 section 4.1) */
     CODEC_OPUS_BITRATE = 32000, /* bit/s: transparent for speech at full band */
     CODEC_OPUS_COMPLEXITY = 5,  /* half the processor time of 10 */
     CODEC_OPUS_PACKET_MAX = 5760, /* samples of 120 ms, the longest packet there is */
@@ -23,8 +23,9 @@ struct codec;
 
 /* What a codec can do; one constant table each. */
 struct codec_type {
-    /* Reserve what the codec needs. 0, -EINVAL for a rate it does not have, or -ENOMEM. */
-    int (*open)(struct codec *codec, int32_t rate_hz);
+    /* Reserve what the codec needs at this PCM rate and RTP clock. 0, -EINVAL for one that it does not have,
+     * or -ENOMEM. */
+    int (*open)(struct codec *codec, int32_t rate_hz, int32_t clock_hz);
     void (*close)(struct codec *codec);
     /* Samples decoded into pcm (at least 1), or -EBADMSG for a payload that is not the codec's. */
     int (*decode)(struct codec *codec, const uint8_t *payload, size_t len, int16_t *pcm, size_t room);
@@ -44,9 +45,12 @@ struct codec {
 
 extern const struct codec_type codec_opus; /* codec_opus.c, if the build has it */
 
-/* Open codec `id` (enum codec_id) at a rate. 0, -EINVAL for an id or rate that does not exist, -ENOTSUP for a
- * codec that this build lacks, -ENOMEM. */
-int codec_open(struct codec *codec, int32_t id, int32_t rate_hz);
+/* The clock of RTP timestamps that these parameters mean. */
+int32_t codec_clock_hz(const struct media_params *params);
+
+/* Open the codec of these parameters. 0, -EINVAL for a codec, rate or clock that does not exist, -ENOTSUP for
+ * a codec that this build lacks, -ENOMEM. */
+int codec_open(struct codec *codec, const struct media_params *params);
 
 /* Give everything back; also right after a failed open. */
 void codec_close(struct codec *codec);

@@ -8,9 +8,15 @@
 
 enum { MONO = 1, NO_FEC = 0 };
 
-static int open_opus(struct codec *codec, int32_t rate_hz)
+/* libopus codes from and to any of these, whatever the other end does. */
+static bool is_rate(int32_t rate_hz)
 {
-    if (rate_hz != CODEC_OPUS_RATE_HZ)
+    return rate_hz == 8000 || rate_hz == 16000 || rate_hz == 24000 || rate_hz == 48000;
+}
+
+static int open_opus(struct codec *codec, int32_t rate_hz, int32_t clock_hz)
+{
+    if (!is_rate(rate_hz) || clock_hz != CODEC_OPUS_CLOCK_HZ)
         return -EINVAL;
     /* AUDIO keeps the waveform, VOIP filters it for intelligibility at rates below ours: coded twice, as on a
      * call through two gateways, speech correlates 0.99 with itself in the one mode and 0.77 in the other. */

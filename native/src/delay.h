@@ -1,6 +1,6 @@
 /* How long packets must wait so that few come too late: the estimate that sizes the jitter buffer.
  *
- * The method is told in jitter.h. Moments and lengths are in samples, units of the RTP clock: 32 bits that
+ * The method is told in jitter.h. Moments and lengths are in ticks, units of the RTP clock: 32 bits that
  * wrap. Every call takes constant time.
  */
 #ifndef CLUTCH_DELAY_H
@@ -23,7 +23,7 @@ enum {
 };
 
 struct delay {
-    uint32_t frame;           /* samples of 20 ms */
+    uint32_t frame;           /* ticks of 20 ms */
     uint32_t base;            /* transit, arrival minus timestamp, of the fastest packet of late */
     uint32_t fastest;         /* that of the current window ... */
     uint32_t fastest_before;  /* ... and of the one before */
@@ -37,13 +37,13 @@ struct delay {
 /* Forget everything; frame is a multiple of DELAY_STEPS_PER_FRAME. */
 void delay_init(struct delay *delay, uint32_t frame);
 
-/* Learn from a packet, `late` if it missed its tick; returns the samples it was held up, never negative. */
+/* Learn from a packet, `late` if it missed its tick; returns the ticks it was held up, never negative. */
 int32_t delay_arrived(struct delay *delay, uint32_t timestamp, uint32_t now, bool late);
 
-/* Samples that a packet should be played after the fastest one could have come. */
+/* Ticks that a packet should be played after the fastest one could have come. */
 int32_t delay_needed(const struct delay *delay);
 
-/* Samples that a packet has been under way if it is played now, beyond the fastest one. */
+/* Ticks that a packet has been under way if it is played now, beyond the fastest one. */
 int32_t delay_waited(const struct delay *delay, uint32_t timestamp, uint32_t now);
 
 #endif

@@ -48,8 +48,8 @@ int dtmf_event(char digit);
 /* Queue one key. False if the queue is full. */
 bool dtmf_press(struct dtmf_sender *sender, uint8_t event, uint32_t tone_ms, uint32_t gap_ms);
 
-/* One tick of `frame` timestamp units, at `timestamp`. True if a key is being sent, and then `packet` is
- * filled; false if audio may go out. The last packet of a key is sent three times. */
+/* One tick of `frame` units of the events' clock, at `timestamp` on the audio's. True if a key is being sent,
+ * and then `packet` is filled; false if audio may go out. The last packet of a key is sent three times. */
 bool dtmf_step(struct dtmf_sender *sender, uint32_t timestamp, uint32_t frame, struct dtmf_packet *packet);
 
 /* The receiver: the latest event heard. Zeroed memory has heard none. */
@@ -62,7 +62,7 @@ struct dtmf_receiver {
     bool pressed; /* and it was not reported yet */
 };
 
-/* A telephone-event payload of at least DTMF_PAYLOAD bytes came; `clock_hz` is that of its timestamp. A new
+/* A telephone-event payload of at least DTMF_PAYLOAD bytes came; `clock_hz` is that of its duration. A new
  * timestamp is a new key. Writes the keys that are complete by it, at most two (the previous one, whose
  * end was lost, and this one), and returns how many. */
 size_t dtmf_hear(struct dtmf_receiver *receiver, const uint8_t *payload, uint32_t timestamp, int64_t now_us,

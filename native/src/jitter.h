@@ -14,7 +14,8 @@
  *   REFILLING  as FILLING, but an older packet is late: its time was played.
  * Legal moves: EMPTY -> FILLING -> PLAYING -> DRY -> REFILLING -> PLAYING; any -> EMPTY by a reset.
  *
- * How long packets wait. All of it is integer arithmetic in samples, in constant time per packet and tick:
+ * How long packets wait. All of it is integer arithmetic in units of the RTP clock, in constant time per packet
+ * and tick:
  *   Held up    A packet's transit is its arrival minus its RTP timestamp. The fastest of the last 5 to 10 s
  *              is the base; what another took longer is how long it was held up. The base follows a drifting
  *              clock or a new route by itself, and timestamps that leap by more than 1 s start it anew.
@@ -80,7 +81,7 @@ struct jitter {
     uint8_t blocks[JITTER_BLOCKS][JITTER_BLOCK];
 };
 
-/* `frame`: samples of 20 ms. */
+/* `frame`: 20 ms on the RTP clock. */
 void jitter_init(struct jitter *jitter, counter *counters, uint32_t frame);
 
 /* Forget everything and start again; waiting packets count DISCARDED. */

@@ -2,10 +2,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "plane.h"
+
+enum { /* bytes asked of the kernel for what has arrived */
+    RTP_BUFFER = 512 * 1024, /* more than a second of any codec */
+    RTCP_BUFFER = 16 * 1024, /* a peer reports every few seconds */
+};
 
 static void kick(struct plane *plane)
 {
@@ -32,18 +36,16 @@ static void submit(struct leg *leg)
 /* Bind both sockets: RTP to an even port, RTCP to the one above (RFC 3550 section 11). */
 static int bind_pair(struct leg *leg, uint16_t port)
 {
-    const struct endpoint *local = &leg->plane->local;
-    int rtp = udp_open(local, port, UDP_RECEIVE_BUFFER);
-    int rtcp = rtp >= 0 ? udp_open(local, (uint16_t)(port + 1), UDP_RTCP_BUFFER) : rtp;
-    if (rtcp < 0) {
-        if (rtp >= 0)
-            close(rtp);
-        return rtcp;
-    }
-    leg->rtp = (struct leg_socket){.leg = leg, .fd = rtp};
-    leg->rtcp = (struct leg_socket){.leg = leg, .fd = rtcp};
-    leg->port = port;
-    return 0;
+    struct backend *backend = leg->plane->backend;
+    int error = backend->kind->bind(backend, &leg->rtp, port, RTP_BUFFER);
+    if (error != 0)
+        return error;
+    error = backend->kind->bind(backend, &leg->rtcp, (uint16_t)(port + 1), RTCP_BUFFER);
+    if (error != 0)
+        backend->kind->unbind(backend, &leg->rtp);
+    else
+        leg->port = port;
+    return error;
 }
 
 /* Bind the leg to the pair that was free the longest; pairs that somebody else holds go to the end. */
@@ -61,17 +63,6 @@ static int bind_leg(struct leg *leg)
             return error;
     }
     return error == -EADDRINUSE ? -EADDRNOTAVAIL : error;
-}
-
-static int watch_and_submit(struct leg *leg)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &leg->rtp};
-    if (reserve(leg, COMMAND_OPEN) == NULL)
-        return -EAGAIN;
-    if (epoll_ctl(leg->plane->epoll, EPOLL_CTL_ADD, leg->rtp.fd, &event) != 0)
-        return -errno;
-    submit(leg);
-    return 0;
 }
 
 static void link_leg(struct leg *leg)
@@ -92,17 +83,17 @@ int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestam
     leg->plane = plane;
     leg->id = ++plane->last_id;
     leg->codec = -1;
-    leg->rtp.fd = leg->rtcp.fd = -1;
-    leg->ipv6 = udp_is_ipv6(&plane->local);
+    leg->rtp = leg->rtcp = (struct leg_socket){.leg = leg, .fd = -1};
     link_leg(leg);
     leg->stream = stream_new(ssrc, seq, timestamp, cname);
     int error = leg->stream == NULL ? -ENOMEM : bind_leg(leg);
-    if (error == 0)
-        error = watch_and_submit(leg);
+    if (error == 0 && reserve(leg, COMMAND_OPEN) == NULL)
+        error = -EAGAIN;
     if (error != 0) {
         leg_release(leg);
         return error;
     }
+    submit(leg);
     *out = leg;
     return 0;
 }
@@ -191,11 +182,10 @@ void leg_release(struct leg *leg)
         plane->newest = leg->older;
     if (leg->older != NULL)
         leg->older->newer = leg->newer;
-    if (leg->rtp.fd >= 0) {
-        close(leg->rtp.fd);
-        close(leg->rtcp.fd);
+    plane->backend->kind->unbind(plane->backend, &leg->rtp);
+    plane->backend->kind->unbind(plane->backend, &leg->rtcp);
+    if (leg->port != 0)
         ports_give(&plane->ports, leg->port);
-    }
     if (leg->stream != NULL)
         stream_free(leg->stream);
     free(leg);

@@ -4,9 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "reactor.h"
@@ -33,41 +31,64 @@ static int open_rings(struct plane *plane)
     return error;
 }
 
-/* Watch an fd that is no leg's; its own address tells the reactor which one it is. */
-static int watch(struct plane *plane, const int *fd, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.ptr = (void *)fd};
-    return epoll_ctl(plane->epoll, EPOLL_CTL_ADD, *fd, &event) == 0 ? 0 : -errno;
-}
-
 static int open_fds(struct plane *plane)
 {
-    plane->epoll = epoll_create1(EPOLL_CLOEXEC);
-    plane->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     plane->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     plane->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (plane->epoll < 0 || plane->timer < 0 || plane->kick < 0 || plane->wake < 0)
-        return -errno;
-    struct timespec period = {.tv_nsec = REACTOR_PERIOD_US * 1000};
-    struct itimerspec timer = {.it_value = period, .it_interval = period};
-    if (timerfd_settime(plane->timer, 0, &timer, NULL) != 0)
-        return -errno;
-    int error = watch(plane, &plane->timer, EPOLLIN);
-    /* Edge-triggered: every write wakes the reactor, which need not read it. */
-    return error == 0 ? watch(plane, &plane->kick, EPOLLIN | EPOLLET) : error;
+    return plane->kick < 0 || plane->wake < 0 ? -errno : 0;
+}
+
+static int open_backend(struct plane *plane, const struct plane_options *options)
+{
+    const struct backend_kind *kind = backend_find(options->backend);
+    int error = kind == NULL ? -ENOTSUP : kind->open(&plane->backend, plane, options);
+    if (error == 0) {
+        plane->backend->kind = kind;
+        plane->backend->plane = plane;
+    }
+    return error;
 }
 
 /* Signals belong to Python's main thread: the reactor is born with all of them blocked. */
-static int start_thread(struct plane *plane)
+static int create_thread(struct plane *plane, const pthread_attr_t *attributes)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&plane->thread, NULL, reactor_main, plane);
+    int error = pthread_create(&plane->thread, attributes, reactor_main, plane);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0)
-        pthread_setname_np(plane->thread, "clutch-media");
     return -error;
+}
+
+/* -EINVAL if there is no such CPU, or not for us. */
+static int create_thread_on(struct plane *plane, int32_t cpu)
+{
+    if (cpu < 0)
+        return create_thread(plane, NULL);
+    if (cpu >= CPU_SETSIZE)
+        return -EINVAL;
+    cpu_set_t only;
+    pthread_attr_t attributes;
+    CPU_ZERO(&only);
+    CPU_SET((size_t)cpu, &only);
+    pthread_attr_init(&attributes);
+    pthread_attr_setaffinity_np(&attributes, sizeof only, &only);
+    int error = create_thread(plane, &attributes);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+static int start_thread(struct plane *plane, int32_t cpu)
+{
+    int error = create_thread_on(plane, cpu);
+    if (error != 0)
+        return error;
+    pthread_setname_np(plane->thread, "clutch-media");
+    while (sem_wait(&plane->started) != 0)
+        continue;
+    if (plane->start_error != 0)
+        pthread_join(plane->thread, NULL);
+    return plane->start_error;
 }
 
 static void close_fd(int fd)
@@ -78,33 +99,37 @@ static void close_fd(int fd)
 
 static void free_plane(struct plane *plane)
 {
-    close_fd(plane->epoll);
-    close_fd(plane->timer);
+    if (plane->backend != NULL)
+        plane->backend->kind->close(plane->backend);
     close_fd(plane->kick);
     close_fd(plane->wake);
     ring_close(&plane->commands);
     ring_close(&plane->frames);
     ring_close(&plane->events);
     ports_close(&plane->ports);
+    sem_destroy(&plane->started);
     free(plane);
 }
 
-int plane_open(struct plane **out, const struct endpoint *local, uint16_t first_port, uint16_t last_port)
+int plane_open(struct plane **out, const struct endpoint *local, uint16_t first_port, uint16_t last_port,
+               const struct plane_options *options)
 {
     struct plane *plane = aligned_alloc(_Alignof(struct plane), sizeof *plane);
     if (plane == NULL)
         return -ENOMEM;
     memset(plane, 0, sizeof *plane);
-    plane->epoll = plane->timer = plane->kick = plane->wake = -1;
+    plane->kick = plane->wake = -1;
     plane->local = *local;
-    udp_batch_init(&plane->batch);
+    sem_init(&plane->started, 0, 0);
     int error = ports_open(&plane->ports, first_port, last_port);
     if (error == 0)
         error = open_rings(plane);
     if (error == 0)
         error = open_fds(plane);
     if (error == 0)
-        error = start_thread(plane);
+        error = open_backend(plane, options);
+    if (error == 0)
+        error = start_thread(plane, options->cpu);
     if (error != 0) {
         free_plane(plane);
         return error;
@@ -149,6 +174,11 @@ void plane_close(struct plane *plane)
 int plane_wake_fd(const struct plane *plane)
 {
     return plane->wake;
+}
+
+const char *plane_backend(const struct plane *plane)
+{
+    return plane->backend->description;
 }
 
 size_t plane_free_ports(const struct plane *plane)

@@ -17,8 +17,8 @@
  * Room in the command ring is kept for one CLOSE of every leg there can be, so leg_close cannot fail; every
  * other command may be refused with -EAGAIN, and then nothing has happened.
  *
- * Pacing: a timer every 5 ms, and four phases; each leg belongs to one and is ticked every fourth time. Legs
- * go to the emptiest phase, so packets leave evenly instead of in one burst per 20 ms. Expirations that were
+ * Pacing: a phase every 5 ms, four of them; each leg belongs to one and is ticked every fourth time. Legs
+ * go to the emptiest phase, so packets leave evenly instead of in one burst per 20 ms. Phases that were
  * missed are caught up one by one, at most PLANE_CATCH_UP of them: after a longer stop the stream resumes
  * where it was, rather than flooding the network.
  *
@@ -30,16 +30,17 @@
 #define CLUTCH_PLANE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
+#include "backend.h"
 #include "ports.h"
 #include "ring.h"
 #include "stream.h"
-#include "udp.h"
 
 enum {
     PLANE_PHASES = 4,
-    PLANE_CATCH_UP = 40, /* expirations: 200 ms; a peer's jitter buffer would not take more */
+    PLANE_CATCH_UP = 40, /* phases: 200 ms; a peer's jitter buffer would not take more */
     PLANE_FRAME_RING = 4 * 1024 * 1024, /* 6,000 frames of 8 kHz, 1,000 of 48 kHz */
     PLANE_EVENT_RING = 64 * 1024,
     PLANE_COMMAND_RING = 64 * 1024, /* beside the room that is kept for CLOSE */
@@ -59,20 +60,13 @@ struct connection {
     struct playout *playout;
 };
 
-/* One of a leg's two sockets: what epoll names. */
-struct leg_socket {
-    struct leg *leg;
-    int fd;
-};
-
 struct leg {
     struct plane *plane;
     struct stream *stream;
     struct leg_socket rtp;
     struct leg_socket rtcp; /* on the port above */
     uint32_t id;
-    uint16_t port;
-    bool ipv6;
+    uint16_t port; /* 0: none */
     /* the caller's */
     bool closing;
     int32_t codec; /* as last connected; -1 before */
@@ -80,9 +74,10 @@ struct leg {
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
     bool tapped;
-    bool left; /* closed in this turn */
+    bool left; /* closed: packets that still come are nobody's */
+    int attached; /* sockets */
     size_t phase;
-    struct leg *next, *previous; /* legs of the phase; once closed, `next` links plane->leaving */
+    struct leg *next, *previous; /* legs of the phase; once detached, `next` links plane->leaving */
     /* the reactor's, then the caller's */
     struct returned returned;
 };
@@ -101,12 +96,13 @@ struct command {
 struct plane {
     /* fixed after plane_open */
     struct endpoint local;
-    int epoll;
-    int timer;
+    struct backend *backend;
     int kick; /* eventfd: caller to reactor */
     int wake; /* eventfd: reactor to caller */
     size_t command_spare;
     pthread_t thread;
+    sem_t started; /* the reactor has set start_error */
+    int start_error;
     /* shared */
     struct ring commands;
     struct ring frames;
@@ -124,9 +120,10 @@ struct plane {
     struct leg *phases[PLANE_PHASES];
     size_t phase_legs[PLANE_PHASES];
     size_t phase;
+    int64_t phase_us; /* when the next phase is due */
+    int64_t now_us;   /* as of this turn */
     struct leg *leaving;
     bool produced; /* the caller has something to drain */
-    struct udp_batch batch;
     int16_t uplink[MEDIA_FRAME_MAX]; /* where untapped audio goes */
     int16_t downlink[MEDIA_FRAME_MAX];
     uint8_t packet[MEDIA_PACKET_MAX];

@@ -15,13 +15,13 @@ static const int32_t CONCEAL_GAIN[] = {26214, 16384, 8192, 3277};
 
 enum { CONCEAL_STEPS = sizeof CONCEAL_GAIN / sizeof CONCEAL_GAIN[0] };
 
-int playout_open(struct playout **playout, int32_t codec_id, int32_t rate_hz)
+int playout_open(struct playout **playout, const struct media_params *params)
 {
     struct codec codec;
-    int error = codec_open(&codec, codec_id, rate_hz);
+    int error = codec_open(&codec, params);
+    size_t frame = (size_t)params->rate_hz / MEDIA_TICKS_PER_SECOND;
     struct playout *made = NULL;
     if (error == 0) {
-        size_t frame = (size_t)rate_hz / MEDIA_TICKS_PER_SECOND;
         made = calloc(1, sizeof *made + (frame + codec.type->packet_max) * sizeof(int16_t));
         error = made == NULL ? -ENOMEM : 0;
     }
@@ -30,10 +30,12 @@ int playout_open(struct playout **playout, int32_t codec_id, int32_t rate_hz)
         return error;
     }
     made->codec = codec;
-    made->codec_id = codec_id;
-    made->rate_hz = rate_hz;
-    made->frame = (size_t)rate_hz / MEDIA_TICKS_PER_SECOND;
-    made->packet_samples = made->frame;
+    made->codec_id = params->codec;
+    made->rate_hz = params->rate_hz;
+    made->clock_hz = codec_clock_hz(params);
+    made->frame = frame;
+    made->frame_ticks = (uint32_t)made->clock_hz / MEDIA_TICKS_PER_SECOND;
+    made->packet_samples = frame;
     *playout = made;
     return 0;
 }
@@ -48,7 +50,7 @@ void playout_free(struct playout *playout)
 
 void playout_attach(struct playout *playout, counter *counters)
 {
-    jitter_init(&playout->jitter, counters, (uint32_t)playout->frame);
+    jitter_init(&playout->jitter, counters, playout->frame_ticks);
 }
 
 void playout_reset(struct playout *playout)
@@ -65,7 +67,13 @@ void playout_reset(struct playout *playout)
 /* A moment on the RTP clock. */
 static uint32_t rtp_clock(const struct playout *playout, int64_t now_us)
 {
-    return (uint32_t)((uint64_t)now_us * (uint64_t)playout->rate_hz / US_PER_SECOND);
+    return (uint32_t)((uint64_t)now_us * (uint64_t)playout->clock_hz / US_PER_SECOND);
+}
+
+/* How long n samples last on the RTP clock. */
+static int32_t ticks_of(const struct playout *playout, size_t n)
+{
+    return (int32_t)(n * playout->frame_ticks / playout->frame);
 }
 
 void playout_insert(struct playout *playout, uint16_t seq, uint32_t timestamp, const uint8_t *payload,
@@ -102,7 +110,7 @@ static void remember(struct playout *playout, const int16_t *pcm, size_t n)
 /* The delay of a packet that is played next, in the tick at `now`. */
 static int32_t waited(const struct playout *playout, uint32_t timestamp, uint32_t now)
 {
-    return delay_waited(&playout->jitter.delay, timestamp, now + (uint32_t)playout->waiting);
+    return delay_waited(&playout->jitter.delay, timestamp, now + (uint32_t)ticks_of(playout, playout->waiting));
 }
 
 /* True if the delay is to grow by a frame before the next packet is played. */
@@ -112,7 +120,7 @@ static bool should_add(struct playout *playout, uint32_t now)
     uint32_t timestamp;
     if (!jitter_peek(jitter, &timestamp))
         return false;
-    int32_t half = (int32_t)playout->frame / 2;
+    int32_t half = (int32_t)playout->frame_ticks / 2;
     bool too_little = waited(playout, timestamp, now) < delay_needed(&jitter->delay) - half;
     jitter->grow &= too_little;
     return too_little && (jitter->grow || loudness_is_quiet(&playout->loudness));
@@ -122,7 +130,8 @@ static bool should_add(struct playout *playout, uint32_t now)
 static bool should_drop(const struct playout *playout, uint32_t timestamp, size_t n, uint32_t now)
 {
     const struct jitter *jitter = &playout->jitter;
-    int64_t spare = (int64_t)waited(playout, timestamp, now) - (int64_t)n - delay_needed(&jitter->delay);
+    int64_t wait = waited(playout, timestamp, now);
+    int64_t spare = wait - ticks_of(playout, n) - delay_needed(&jitter->delay);
     return loudness_is_quiet(&playout->loudness) && spare >= 0 && jitter_span(jitter) * n > playout->frame;
 }
 
@@ -201,8 +210,8 @@ bool playout_tick(struct playout *playout, int64_t now_us, int16_t *frame)
         return false;
     }
     if (jitter_span(&playout->jitter) * playout->packet_samples > SPAN_MAX_FRAMES * playout->frame) {
-        size_t kept = (size_t)delay_needed(&playout->jitter.delay) + playout->frame;
-        jitter_trim(&playout->jitter, kept / playout->packet_samples);
+        size_t kept = (size_t)delay_needed(&playout->jitter.delay) + playout->frame_ticks;
+        jitter_trim(&playout->jitter, kept * playout->frame / playout->frame_ticks / playout->packet_samples);
     }
     bool concealed = playout->waiting > 0 && playout->tail_concealed;
     concealed |= fill(playout, now);

@@ -16,7 +16,9 @@ struct playout {
     struct codec codec;
     int32_t codec_id;
     int32_t rate_hz;
+    int32_t clock_hz;      /* of RTP timestamps */
     size_t frame;          /* samples of 20 ms */
+    uint32_t frame_ticks;  /* 20 ms on the RTP clock */
     size_t packet_samples; /* of the last decoded packet */
     size_t waiting;        /* samples in pcm */
     uint32_t conceal_run;  /* blocks made up since the last decoded packet */
@@ -28,8 +30,8 @@ struct playout {
     int16_t pcm[];                    /* room for a frame and the longest packet */
 };
 
-/* Make one for a codec (enum codec_id) and rate. 0 or the errors of codec_open. */
-int playout_open(struct playout **playout, int32_t codec_id, int32_t rate_hz);
+/* Make one for the codec, rate and clock of these parameters. 0 or the errors of codec_open. */
+int playout_open(struct playout **playout, const struct media_params *params);
 
 /* Free it; NULL is ignored. */
 void playout_free(struct playout *playout);

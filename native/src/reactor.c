@@ -1,23 +1,13 @@
 #include "reactor.h"
 
-#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { EPOLL_BATCH = 64 };
-
-static int64_t now_us(void)
+int64_t reactor_now_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* How often the timer was due since the last look. */
-static uint64_t take_expirations(struct plane *plane)
-{
-    uint64_t count;
-    return read(plane->timer, &count, sizeof count) == (ssize_t)sizeof count ? count : 0;
 }
 
 /* ---- to the caller ---- */
@@ -72,28 +62,28 @@ static void add_leg(struct plane *plane, struct leg *leg)
         leg->next->previous = leg;
     plane->phases[phase] = leg;
     plane->phase_legs[phase]++;
-    /* Should this fail, where the RTP socket did not a moment ago, the leg lives without its peer's reports. */
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &leg->rtcp};
-    epoll_ctl(plane->epoll, EPOLL_CTL_ADD, leg->rtcp.fd, &event);
+    leg->attached = 2;
+    plane->backend->kind->attach(plane->backend, &leg->rtp);
+    plane->backend->kind->attach(plane->backend, &leg->rtcp);
 }
 
-static void send_on(struct plane *plane, const struct leg *leg, const struct leg_socket *socket,
-                    const uint8_t *data, size_t len, const struct endpoint *to)
+static void send_on(struct plane *plane, struct leg_socket *socket, const uint8_t *data, size_t len,
+                    const struct endpoint *to)
 {
-    if (udp_send(socket->fd, leg->ipv6, data, len, to) != 0)
+    if (plane->backend->kind->send(plane->backend, socket, data, len, to) != 0)
         counter_add(&plane->send_failures, 1);
 }
 
-static void send_report(struct plane *plane, const struct leg *leg, const struct media_report *report)
+static void send_report(struct plane *plane, struct leg *leg, const struct media_report *report)
 {
     if (report->len > 0)
-        send_on(plane, leg, report->muxed ? &leg->rtp : &leg->rtcp, report->data, report->len, &report->to);
+        send_on(plane, report->muxed ? &leg->rtp : &leg->rtcp, report->data, report->len, &report->to);
 }
 
 static void remove_leg(struct plane *plane, struct leg *leg)
 {
     struct media_report report;
-    stream_bye(leg->stream, now_us(), &report);
+    stream_bye(leg->stream, plane->now_us, &report);
     send_report(plane, leg, &report);
     if (leg->next != NULL)
         leg->next->previous = leg->previous;
@@ -102,14 +92,21 @@ static void remove_leg(struct plane *plane, struct leg *leg)
     else
         plane->phases[leg->phase] = leg->next;
     plane->phase_legs[leg->phase]--;
-    epoll_ctl(plane->epoll, EPOLL_CTL_DEL, leg->rtp.fd, NULL);
-    epoll_ctl(plane->epoll, EPOLL_CTL_DEL, leg->rtcp.fd, NULL);
     leg->left = true;
-    leg->next = plane->leaving;
-    plane->leaving = leg;
+    plane->backend->kind->detach(plane->backend, &leg->rtp);
+    plane->backend->kind->detach(plane->backend, &leg->rtcp);
 }
 
-/* Give back the legs that were closed in this turn; nothing refers to them any more. */
+void reactor_detached(const struct leg_socket *socket)
+{
+    struct leg *leg = socket->leg;
+    if (--leg->attached > 0)
+        return;
+    leg->next = leg->plane->leaving;
+    leg->plane->leaving = leg;
+}
+
+/* Give back the legs that were detached in this turn; nothing refers to them any more. */
 static void give_back_legs(struct plane *plane)
 {
     while (plane->leaving != NULL) {
@@ -123,7 +120,7 @@ static void give_back_legs(struct plane *plane)
 static void connect_leg(struct plane *plane, struct leg *leg, struct connection *connection)
 {
     connection->returned.spare =
-        stream_connect(leg->stream, &connection->params, connection->playout, now_us());
+        stream_connect(leg->stream, &connection->params, connection->playout, plane->now_us);
     give_back(plane, &connection->returned);
 }
 
@@ -159,20 +156,18 @@ static void run_commands(struct plane *plane)
 
 /* ---- packets and ticks ---- */
 
-static void receive_on(struct plane *plane, const struct leg_socket *socket, int64_t now)
+void reactor_receive(const struct leg_socket *socket, uint8_t *data, size_t len,
+                     const struct endpoint *source)
 {
     struct leg *leg = socket->leg;
-    size_t count = leg->left ? 0 : udp_receive(socket->fd, &plane->batch);
-    for (size_t i = 0; i < count; i++) {
-        struct endpoint source;
-        size_t len = udp_message(&plane->batch, i, &source);
-        if (socket == &leg->rtcp) {
-            stream_receive_rtcp(leg->stream, plane->batch.data[i], len, &source, now);
-            continue;
-        }
-        stream_receive(leg->stream, plane->batch.data[i], len, &source, now);
-        report_events(plane, leg);
+    if (leg->left)
+        return;
+    if (socket == &leg->rtcp) {
+        stream_receive_rtcp(leg->stream, data, len, source, leg->plane->now_us);
+        return;
     }
+    stream_receive(leg->stream, data, len, source, leg->plane->now_us);
+    report_events(leg->plane, leg);
 }
 
 /* Room for a tapped leg's next frame, its line first; NULL if nobody wants it or the ring is full. */
@@ -198,7 +193,7 @@ static void commit_frame(struct plane *plane, struct frame_line *line, const str
     plane->produced = true;
 }
 
-static void tick_leg(struct plane *plane, struct leg *leg, int64_t now)
+static void tick_leg(struct plane *plane, struct leg *leg)
 {
     struct media_tick tick = {.uplink = plane->uplink, .downlink = plane->downlink, .packet = plane->packet};
     struct frame_line *line = reserve_frame(plane, leg);
@@ -206,51 +201,70 @@ static void tick_leg(struct plane *plane, struct leg *leg, int64_t now)
         tick.uplink = (int16_t *)(line + 1);
         tick.downlink = tick.uplink + leg->stream->playout->frame;
     }
-    stream_tick(leg->stream, now, &tick);
+    stream_tick(leg->stream, plane->now_us, &tick);
     if (tick.packet_len > 0)
-        send_on(plane, leg, &leg->rtp, tick.packet, tick.packet_len, &tick.to);
+        send_on(plane, &leg->rtp, tick.packet, tick.packet_len, &tick.to);
     send_report(plane, leg, &tick.report);
     if (line != NULL)
         commit_frame(plane, line, leg, &tick);
     report_events(plane, leg);
 }
 
-static void tick_phases(struct plane *plane, uint64_t expirations, int64_t now)
+/* How many phases are due; those beyond PLANE_CATCH_UP are let go, and the grid stays what it was. */
+static int64_t take_due(struct plane *plane)
 {
-    if (expirations > PLANE_CATCH_UP)
-        expirations = PLANE_CATCH_UP;
-    for (; expirations > 0; expirations--) {
+    int64_t late_us = plane->now_us - plane->phase_us;
+    int64_t due = late_us < 0 ? 0 : late_us / REACTOR_PERIOD_US + 1;
+    plane->phase_us += due * REACTOR_PERIOD_US;
+    return due < PLANE_CATCH_UP ? due : PLANE_CATCH_UP;
+}
+
+static void tick_phases(struct plane *plane)
+{
+    for (int64_t due = take_due(plane); due > 0; due--) {
         plane->phase = (plane->phase + 1) % PLANE_PHASES;
         for (struct leg *leg = plane->phases[plane->phase]; leg != NULL; leg = leg->next)
-            tick_leg(plane, leg, now);
+            tick_leg(plane, leg);
     }
 }
 
 /* One turn: commands, so that a packet that came after them finds them carried out; packets, so that a tick
  * plays what has arrived; ticks; and the legs that left, last, because a packet may still have named them. */
-static void turn(struct plane *plane, const struct epoll_event *ready, int count)
+static void turn(struct plane *plane)
 {
-    uint64_t expirations = 0;
+    struct backend *backend = plane->backend;
+    backend->kind->wait(backend, plane->phase_us);
+    plane->now_us = reactor_now_us();
     run_commands(plane);
-    int64_t now = now_us();
-    for (int i = 0; i < count; i++) {
-        if (ready[i].data.ptr == &plane->timer)
-            expirations = take_expirations(plane);
-        else if (ready[i].data.ptr != &plane->kick)
-            receive_on(plane, ready[i].data.ptr, now);
-    }
-    tick_phases(plane, expirations, now);
+    backend->kind->receive(backend);
+    tick_phases(plane);
+    backend->kind->flush(backend);
     give_back_legs(plane);
     wake_caller(plane);
+}
+
+static int start(struct plane *plane)
+{
+    struct backend *backend = plane->backend;
+    plane->now_us = reactor_now_us();
+    plane->phase_us = plane->now_us + REACTOR_PERIOD_US;
+    plane->start_error = backend->kind->start != NULL ? backend->kind->start(backend) : 0;
+    int error = plane->start_error;
+    sem_post(&plane->started);
+    return error;
 }
 
 void *reactor_main(void *argument)
 {
     struct plane *plane = argument;
-    struct epoll_event ready[EPOLL_BATCH];
+    if (start(plane) != 0)
+        return NULL;
     while (!atomic_load_explicit(&plane->stopping, memory_order_acquire))
-        turn(plane, ready, epoll_wait(plane->epoll, ready, EPOLL_BATCH, -1));
+        turn(plane);
     run_commands(plane);
+    plane->backend->kind->flush(plane->backend);
+    if (plane->backend->kind->stop != NULL)
+        plane->backend->kind->stop(plane->backend);
     give_back_legs(plane);
     return NULL;
 }

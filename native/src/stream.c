@@ -99,8 +99,8 @@ int stream_prepare(const struct media_params *params, struct playout **playout)
 {
     bool valid = params->payload_type >= 0 && params->payload_type <= RTP_PAYLOAD_TYPE_MAX
                  && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
-                 && params->timeout_ms >= 0;
-    return valid ? playout_open(playout, params->codec, params->rate_hz) : -EINVAL;
+                 && params->timeout_ms >= 0 && params->event_clock_hz >= 0;
+    return valid ? playout_open(playout, params) : -EINVAL;
 }
 
 int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us)
@@ -133,7 +133,7 @@ static void hear_block(struct stream *stream, const struct rtcp_block *block, in
     counter_set(&stream->counters[REMOTE_EXPECTED], expected);
     counter_set(&stream->counters[REMOTE_LOST], lost < expected ? lost : expected);
     counter_set(&stream->counters[REMOTE_JITTER_US],
-                (uint64_t)block->jitter * 1000000 / (uint32_t)stream->playout->rate_hz);
+                (uint64_t)block->jitter * 1000000 / (uint32_t)stream->playout->clock_hz);
 }
 
 static void hear_report(struct stream *stream, const uint8_t *packet, size_t len,
@@ -225,12 +225,18 @@ static void finish_key(struct stream *stream)
     emit(stream, &event, dtmf_finish(&stream->keys_in, &event));
 }
 
+/* In which the durations of telephone events count; their timestamps are on the clock of the audio. */
+static uint32_t event_clock_hz(const struct stream *stream)
+{
+    int32_t own = stream->params.event_clock_hz;
+    return (uint32_t)(own != 0 ? own : stream->playout->clock_hz);
+}
+
 static void hear_key(struct stream *stream, const struct rtp_packet *rtp, int64_t now_us)
 {
     struct media_event events[2];
-    uint32_t clock_hz = (uint32_t)stream->playout->rate_hz;
     emit(stream, events,
-         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, clock_hz, events));
+         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, event_clock_hz(stream), events));
 }
 
 static void admit_ssrc(struct stream *stream, uint32_t ssrc)
@@ -249,7 +255,7 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
 /* An accepted packet, as our reports will tell of it. */
 static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bool audio, int64_t now_us)
 {
-    uint32_t clock_hz = (uint32_t)stream->playout->rate_hz;
+    uint32_t clock_hz = (uint32_t)stream->playout->clock_hz;
     reception_count(&stream->reception, rtp->seq);
     counter_set(&stream->counters[LOST], reception_lost(&stream->reception));
     if (!audio)
@@ -333,8 +339,9 @@ static void send_audio(struct stream *stream, struct media_tick *tick)
 static bool send_key(struct stream *stream, struct media_tick *tick)
 {
     struct dtmf_packet key;
+    uint32_t frame = event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
     if (stream->params.telephone_event < 0
-        || !dtmf_step(&stream->keys_out, stream->timestamp, (uint32_t)stream->playout->frame, &key))
+        || !dtmf_step(&stream->keys_out, stream->timestamp, frame, &key))
         return false;
     struct rtp_packet rtp = {
         .payload_type = (uint8_t)stream->params.telephone_event,
@@ -384,7 +391,7 @@ void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
         write_report(stream, now_us, false, &tick->report);
         reports_next(&stream->reports, now_us);
     }
-    stream->timestamp += (uint32_t)playout->frame;
+    stream->timestamp += playout->frame_ticks;
     check_times(stream, now_us);
 }
 

@@ -7,12 +7,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "media.h"
+#include "backend.h"
 
 enum {
     UDP_BATCH = 16,
-    UDP_RECEIVE_BUFFER = 512 * 1024, /* bytes asked of the kernel: it holds more than a second of any codec */
-    UDP_RTCP_BUFFER = 16 * 1024,     /* a peer reports every few seconds */
 };
 
 /* Room for one batch; its addresses point into itself, so it must not move. */
@@ -20,7 +18,7 @@ struct udp_batch {
     struct mmsghdr messages[UDP_BATCH];
     struct iovec vectors[UDP_BATCH];
     struct sockaddr_storage sources[UDP_BATCH];
-    uint8_t data[UDP_BATCH][MEDIA_PACKET_MAX];
+    uint8_t data[UDP_BATCH][MEDIA_PACKET_MAX + BACKEND_TAIL];
 };
 
 void udp_batch_init(struct udp_batch *batch);

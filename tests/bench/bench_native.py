@@ -29,12 +29,13 @@ PCMU = Codec("pcmu", 0, 8000, 8000)
 
 def c_per_packet() -> list[Row]:
     """Nanoseconds to take, decode, encode and write one packet, without sockets."""
-    cflags, libs = build.opus()
-    sources = [str(PROGRAM), *map(str, sorted(build.SOURCES.glob("*.c")))]
     with tempfile.TemporaryDirectory() as folder:
         program = f"{folder}/bench"
-        flags = [*build.STRICT, *build.OPTIMISED, *cflags, f"-I{build.SOURCES}"]
-        build.run([*build.compiler(), *flags, *sources, *libs, "-o", program])
+        extras = build.find_extras(Path(folder))
+        flags = [*build.STRICT, *build.OPTIMISED, *extras.compile_flags]
+        objects = build.compile_sources(flags, Path(folder))
+        sources = [f"-I{build.SOURCES}", str(PROGRAM), *objects]
+        build.run([*build.compiler(), *flags, *sources, *extras.link_flags, "-o", program])
         lines = build.run([program]).splitlines()
     figures = [(name, float(value)) for name, value in map(str.split, lines)]
     return [

@@ -167,8 +167,9 @@ class NativeUnderTest:
         codec = params.codec
         event = -1 if params.telephone_event is None else params.telephone_event
         flags = (params.send, params.receive, params.timeout_ms, params.learn)
+        clocks = (codec.rtp_clock_hz, params.duration_clock_hz)
         native_params = native.Params(
-            params.remote, codec.name, codec.rate_hz, codec.payload_type, event, *flags, params.rtcp
+            params.remote, codec.name, codec.rate_hz, codec.payload_type, event, *flags, params.rtcp, *clocks
         )
         self._core.connect(native_params, now_us)
 

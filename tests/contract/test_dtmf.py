@@ -116,6 +116,19 @@ def test_durations_follow_the_clock(play: Play) -> None:
     assert play(trace).events == [(1, Dtmf("1", 100))]
 
 
+def test_events_may_count_in_a_clock_of_their_own(play: Play) -> None:
+    peer = Peer(L16_16000)
+    trace = Trace(8)
+    trace.connect(0, attrs.evolve(params(L16_16000), event_clock_hz=8000))
+    trace.receive(arrival(0), peer.event("1", 800, end=True))
+    trace.dial(arrival(1), "7", 40, 0)
+    outcome = play(trace)
+    assert outcome.events == [(1, Dtmf("1", 100))]
+    sent = events_sent(outcome)
+    assert {timestamp for _, _, timestamp, _ in sent} == {(TIMESTAMP + 320) % 2**32}
+    assert [event.duration for *_, event in sent] == [160, 320, 320, 320]
+
+
 def test_without_agreement_events_are_a_wrong_payload(play: Play) -> None:
     trace = Trace(3)
     trace.connect(0, attrs.evolve(params(), telephone_event=None))

@@ -53,7 +53,11 @@ def some_params(chance: random.Random) -> RtpParams:
     stated = params(codec, chance.choice(SOURCES), send=chance.random() < 0.9, receive=chance.random() < 0.9)
     rtcp = chance.choice([None, ("192.0.2.7", 4002)])
     return attrs.evolve(
-        stated, timeout_ms=chance.choice([0, 100, 400]), learn=chance.random() < 0.8, rtcp=rtcp
+        stated,
+        timeout_ms=chance.choice([0, 100, 400]),
+        learn=chance.random() < 0.8,
+        rtcp=rtcp,
+        event_clock_hz=chance.choice([None, 8000, 48_000]),
     )
 
 

@@ -57,7 +57,7 @@ def test_the_jitter_buffer_loses_no_packet_unaccounted(
 ) -> None:
     """Packets of any distance and length (a pair) and ticks (None): frames are whole, counts add up."""
     counters = Counters()
-    buffer = JitterBuffer(decode_ulaw, 160, counters, first)
+    buffer = JitterBuffer(decode_ulaw, 160, 160, counters, first)
     taken, now_us, newest = 0, 0, first
     for step in steps:
         if step is None:

@@ -28,25 +28,22 @@ RunProgram = Callable[..., None]
 def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
     """Compile and run a C test: run_program(name, sanitizer, linker_flags=()). Fails with what it printed."""
     built: dict[str, list[str]] = {}
-    cflags, libs = build.opus()
+    extras = build.find_extras(tmp_path_factory.mktemp("extras"))
 
     def objects(sanitizer: str) -> list[str]:
         """The media plane compiled once for each sanitizer."""
         if sanitizer not in built:
-            folder = tmp_path_factory.mktemp(sanitizer)
-            built[sanitizer] = []
-            for source in sorted(build.SOURCES.glob("*.c")):
-                built[sanitizer].append(str(folder / f"{source.stem}.o"))
-                flags = [*LENIENT, "-O1", "-g", *SANITIZERS[sanitizer], *cflags]
-                build.run([*build.compiler(), *flags, "-c", str(source), "-o", built[sanitizer][-1]])
+            flags = [*LENIENT, "-O1", "-g", *SANITIZERS[sanitizer], *extras.compile_flags]
+            built[sanitizer] = build.compile_sources(flags, tmp_path_factory.mktemp(sanitizer))
         return built[sanitizer]
 
     def run(name: str, sanitizer: str, linker_flags: Sequence[str] = ()) -> None:
         program = str(tmp_path_factory.mktemp(name) / name)
         flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]
-        flags += [f"-I{build.SOURCES}", *SANITIZERS[sanitizer], *linker_flags]
+        flags += [f"-I{build.SOURCES}", *SANITIZERS[sanitizer], *extras.compile_flags, *linker_flags]
         source = str(PROGRAMS / f"{name}.c")
-        build.run([*build.compiler(), *flags, source, *objects(sanitizer), *libs, "-o", program])
+        libraries = [*objects(sanitizer), *extras.link_flags]
+        build.run([*build.compiler(), *flags, source, *libraries, "-o", program])
         done = subprocess.run([program], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

@@ -29,6 +29,9 @@ def test_before_connect_there_is_no_audio() -> None:
         (PCMU._replace(codec="g729"), errno.EINVAL),
         (PCMU._replace(rate_hz=16_000), errno.EINVAL),
         (PCMU._replace(codec="l16", rate_hz=44_100), errno.EINVAL),
+        (PCMU._replace(clock_hz=16_000), errno.EINVAL),
+        (PCMU._replace(codec="l16", rate_hz=16_000, clock_hz=8000), errno.EINVAL),
+        (PCMU._replace(event_clock_hz=-1), errno.EINVAL),
         (PCMU._replace(payload_type=128), errno.EINVAL),
         (PCMU._replace(telephone_event=-2), errno.EINVAL),
         (PCMU._replace(timeout_ms=-1), errno.EINVAL),
@@ -83,6 +86,28 @@ def test_opus_carries_a_tone_and_conceals_a_loss() -> None:
     spectrum = np.abs(np.fft.rfft(np.frombuffer(heard, np.int16)[10 * 960 :]))
     assert np.argmax(spectrum) == 440 * 40 * 960 // 48_000
     assert core.stats() == core.stats()._replace(played=47, concealed=1, malformed=0)
+
+
+@pytest.mark.skipif("opus" not in native.features(), reason="built without Opus")
+@pytest.mark.parametrize("rate_hz", [8000, 16_000, 24_000])
+def test_opus_of_any_rate_has_one_clock(rate_hz: int) -> None:
+    narrow, wide = native.Core(1, 0, 0, bytes(16)), native.Core(2, 0, 0, bytes(16))
+    narrow.connect(native.Params(PEER, "opus", rate_hz, 111, clock_hz=48_000), 0)
+    wide.connect(native.Params(PEER, "opus", 48_000, 111, clock_hz=48_000), 0)
+    pcm, heard = tone(440, 50 * 960), b""
+    for number in range(50):
+        wide.send(pcm[1920 * number : 1920 * (number + 1)])
+        sent, back = wide.tick(20_000 * number), narrow.tick(20_000 * number)
+        assert sent.packet is not None
+        assert back.packet is not None
+        assert struct.unpack_from("!I", back.packet, 4) == (960 * number,)
+        heard += back.uplink
+        narrow.receive(sent.packet, PEER, 20_000 * number)
+    assert len(heard) == rate_hz * 2
+    spectrum = np.abs(np.fft.rfft(np.frombuffer(heard, np.int16)[rate_hz // 5 :]))
+    assert np.argmax(spectrum) == 440 * 4 // 5
+    stats = narrow.stats()
+    assert (stats.played, stats.concealed, stats.jitter_us) == (48, 0, 0)
 
 
 @pytest.mark.skipif("opus" not in native.features(), reason="built without Opus")

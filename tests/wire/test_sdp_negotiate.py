@@ -80,7 +80,14 @@ def test_the_answer_takes_our_favourite_under_the_number_of_the_offer() -> None:
     )
     session, agreed = answer(offer, attrs.evolve(ALICE, codecs=(OPUS, PCMU)))
     assert agreed == Agreed(
-        ("192.0.2.9", 6000), OPUS, 111, 100, send=True, receive=True, rtcp=("192.0.2.9", 6001)
+        ("192.0.2.9", 6000),
+        OPUS,
+        111,
+        100,
+        send=True,
+        receive=True,
+        rtcp=("192.0.2.9", 6001),
+        event_clock_hz=48_000,
     )
     assert text(session)[5:] == [
         "m=audio 4000 RTP/AVP 111 100",
@@ -93,7 +100,8 @@ def test_the_answer_takes_our_favourite_under_the_number_of_the_offer() -> None:
         "a=sendrecv",
     ]
     _, agreed = answer(offer, BOB)
-    assert agreed == Agreed(("192.0.2.9", 6000), PCMA, 8, 101, send=True, receive=True, rtcp=agreed.rtcp)
+    assert (agreed.codec, agreed.payload_type, agreed.telephone_event) == (PCMA, 8, 101)
+    assert agreed.event_clock_hz == 8000
 
 
 def test_rtcp_shares_the_port_if_both_say_so() -> None:
@@ -159,9 +167,39 @@ def test_both_sides_of_every_codec_agree(codec: CodecOffer) -> None:
     assert alice.telephone_event == {8000: 101, 48_000: 102, 16_000: 103}[codec.clock_hz]
 
 
-def test_events_need_the_clock_of_the_codec_and_both_sides_wish() -> None:
-    offer = offer_of("m=audio 6000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/16000")
-    assert answer(offer, BOB)[1].telephone_event is None
+@pytest.mark.parametrize(
+    ("events", "number", "clock_hz"),
+    [
+        (["101 telephone-event/8000", "100 telephone-event/48000"], 100, 48_000),
+        (["101 telephone-event/8000"], 101, 8000),
+        (["101 Telephone-Event/16000"], 101, 16_000),
+        (["101 telephone-event/11025", "100 telephone-event/8000/2"], None, None),
+    ],
+)
+def test_events_prefer_the_clock_of_the_codec(
+    events: list[str], number: int | None, clock_hz: int | None
+) -> None:
+    maps = [f"a=rtpmap:{item}" for item in ["96 opus/48000/2", *events]]
+    offer = offer_of("m=audio 6000 RTP/AVP 101 100 96", *maps)
+    session, agreed = answer(offer, ALICE)
+    assert (agreed.telephone_event, agreed.event_clock_hz) == (number, clock_hz)
+    assert ("a=fmtp:101 0-15" in text(session)) == (number == 101)
+
+
+def test_events_at_8000_hz_are_always_offered() -> None:
+    offer = make_offer(attrs.evolve(ALICE, codecs=(OPUS,)))
+    assert offer.media[0].formats == ("96", "102", "101")
+    agreed = accept_answer(
+        offer,
+        offer_of(
+            "m=audio 6000 RTP/AVP 96 101", "a=rtpmap:96 opus/48000/2", "a=rtpmap:101 telephone-event/8000"
+        ),
+        ALICE,
+    )
+    assert (agreed.telephone_event, agreed.event_clock_hz) == (101, 8000)
+
+
+def test_events_need_the_wish_of_both_sides() -> None:
     offer = make_offer(ALICE)
     session, agreed = answer(offer, attrs.evolve(BOB, telephone_event=False))
     assert agreed.telephone_event is None

@@ -59,13 +59,15 @@ class Agreed:
     payload_type: int
     """The number that the peer expects the codec under."""
     telephone_event: int | None
-    """The number that the peer expects events under, or None: not agreed for the codec's clock rate."""
+    """The number that the peer expects events under, or None: not agreed."""
     send: bool
     """Whether we may send."""
     receive: bool
     """Whether the peer may send."""
     rtcp: tuple[str, int] | None
     """Where the peer receives RTCP; None: at `remote`, with RTP."""
+    event_clock_hz: int | None = None
+    """Rate in which events count their duration, if there are any."""
 
 
 def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
@@ -218,23 +220,33 @@ def _agreed(
     maps: Sequence[RtpMap],
     rtcp: tuple[str, int] | None,
 ) -> Agreed:
-    event_key = (TELEPHONE_EVENT, codec.clock_hz, 1)
-    events = [item.payload_type for item in maps if item.key == event_key and local.telephone_event]
+    event = _events(codec, maps) if local.telephone_event else None
     return Agreed(
         remote,
         codec,
         next(item.payload_type for item in maps if item.key == codec.key),
-        events[0] if events else None,
+        event.payload_type if event else None,
         send=ours.send and theirs.receive,
         receive=ours.receive and theirs.send,
         rtcp=rtcp,
+        event_clock_hz=event.clock_hz if event else None,
     )
+
+
+def _events(codec: CodecOffer, maps: Sequence[RtpMap]) -> RtpMap | None:
+    """The mapping of telephone events to be used: at the codec's clock if it is there.
+
+    Many a phone knows them at 8000 Hz only, whatever it speaks.
+    """
+    known = [item for item in maps if item.key[0] == TELEPHONE_EVENT]
+    usable = [item for item in known if item.clock_hz in EVENT_PAYLOAD_TYPES and item.channels == 1]
+    return min(usable, key=lambda item: item.clock_hz != codec.clock_hz, default=None)
 
 
 def _wanted(local: LocalMedia) -> list[RtpMap]:
     """All mappings of an offer of ours, with the numbers that we like best."""
     codecs = [RtpMap(c.payload_type, c.encoding, c.clock_hz, c.channels) for c in local.codecs]
-    clocks = dict.fromkeys(c.clock_hz for c in local.codecs) if local.telephone_event else {}
+    clocks = dict.fromkeys([*(c.clock_hz for c in local.codecs), 8000]) if local.telephone_event else {}
     return codecs + [RtpMap(EVENT_PAYLOAD_TYPES[hz], TELEPHONE_EVENT, hz) for hz in clocks]
 
 
@@ -257,7 +269,7 @@ def _audio(local: LocalMedia, maps: Sequence[RtpMap], direction: Direction, *, m
     attributes = []
     for item in maps:
         attributes.append(f"rtpmap:{item}")
-        parameters = "0-15" if item.encoding == TELEPHONE_EVENT else fmtp[item.key]
+        parameters = "0-15" if item.key[0] == TELEPHONE_EVENT else fmtp[item.key]
         if parameters:
             attributes.append(f"fmtp:{item.payload_type} {parameters}")
     attributes += [f"ptime:{PTIME_MS}", f"maxptime:{PTIME_MS}"]

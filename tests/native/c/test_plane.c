@@ -102,6 +102,8 @@ static void live_round(uint16_t round)
     drain();
 }
 
+static const struct plane_options options = {.backend = "udp", .cpu = -1};
+
 static void test_life(void)
 {
     for (size_t i = 0; i < LEGS; i++) {
@@ -144,10 +146,10 @@ static void test_close_with_open_legs(void)
 int main(void)
 {
     open_peer();
-    CHECK(plane_open(&plane, &peer_endpoint, 3, 3) < 0);
+    CHECK(plane_open(&plane, &peer_endpoint, 3, 3, &options) < 0);
     /* Two runs at once keep out of each other's way. */
     uint16_t first = (uint16_t)(20000 + getpid() % 400 * 2 * LEGS);
-    CHECK(plane_open(&plane, &peer_endpoint, first, (uint16_t)(first + 2 * LEGS - 1)) == 0);
+    CHECK(plane_open(&plane, &peer_endpoint, first, (uint16_t)(first + 2 * LEGS - 1), &options) == 0);
     test_life();
     test_close_with_open_legs();
     close(peer);
