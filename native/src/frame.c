@@ -126,7 +126,8 @@ size_t frame_headers(const struct endpoint *from)
 }
 
 /* Identification 0: a datagram that is never fragmented needs none (RFC 6864 section 4.1). */
-static uint64_t write_ipv4(uint8_t *ip, uint16_t udp_len, const struct endpoint *from, const struct endpoint *to)
+static uint64_t write_ipv4(uint8_t *ip, uint16_t udp_len, const struct endpoint *from,
+                           const struct endpoint *to)
 {
     memset(ip, 0, IPV4_HEADER);
     ip[0] = IPV4_WITHOUT_OPTIONS;
@@ -141,7 +142,8 @@ static uint64_t write_ipv4(uint8_t *ip, uint16_t udp_len, const struct endpoint 
     return pseudo_header(ip + 12, 8, udp_len);
 }
 
-static uint64_t write_ipv6(uint8_t *ip, uint16_t udp_len, const struct endpoint *from, const struct endpoint *to)
+static uint64_t write_ipv6(uint8_t *ip, uint16_t udp_len, const struct endpoint *from,
+                           const struct endpoint *to)
 {
     write32(ip, (uint32_t)IPV6_VERSION << 28);
     write16(ip + 4, udp_len);

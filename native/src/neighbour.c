@@ -77,7 +77,8 @@ static bool ask(struct neighbours *neighbours, size_t slot, const uint8_t ip[16]
     return true;
 }
 
-bool neighbour_find(struct neighbours *neighbours, size_t slot, const struct endpoint *to, uint8_t mac[FRAME_MAC])
+bool neighbour_find(struct neighbours *neighbours, size_t slot, const struct endpoint *to,
+                    uint8_t mac[FRAME_MAC])
 {
     const struct question *asked = &neighbours->asked[slot];
     if (memcmp(asked->ip, to->ip, sizeof asked->ip) != 0) {

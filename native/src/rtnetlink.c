@@ -56,7 +56,7 @@ static void append_address(union message *message, uint16_t type, const uint8_t 
     message->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(message->header.nlmsg_len) + RTA_LENGTH(size));
 }
 
-/* The value of an attribute behind a body of `size` bytes if it is there and at least `least` bytes long, or NULL. */
+/* The value of an attribute behind a body of `size` bytes, if it is at least `least` bytes long; or NULL. */
 static const void *find(const union message *message, size_t size, uint16_t type, size_t least)
 {
     size_t at = NLMSG_SPACE(size), end = message->header.nlmsg_len;
@@ -71,7 +71,8 @@ static const void *find(const union message *message, size_t size, uint16_t type
     return NULL;
 }
 
-static bool read_address(const union message *message, size_t size, uint16_t type, uint8_t family, uint8_t ip[16])
+static bool read_address(const union message *message, size_t size, uint16_t type, uint8_t family,
+                         uint8_t ip[16])
 {
     const uint8_t *value = find(message, size, type, address_size(family));
     if (value == NULL)
@@ -144,8 +145,8 @@ bool rtnetlink_next_hop(int fd, unsigned interface, const struct endpoint *local
     return true;
 }
 
-static struct ndmsg *begin_neighbour(union message *message, uint16_t type, uint16_t flags, unsigned interface,
-                                     const uint8_t ip[16])
+static struct ndmsg *begin_neighbour(union message *message, uint16_t type, uint16_t flags,
+                                     unsigned interface, const uint8_t ip[16])
 {
     struct ndmsg *neighbour = begin(message, type, flags, sizeof *neighbour);
     neighbour->ndm_family = family_of(ip);
@@ -154,7 +155,8 @@ static struct ndmsg *begin_neighbour(union message *message, uint16_t type, uint
     return neighbour;
 }
 
-bool rtnetlink_neighbour(int fd, unsigned interface, const uint8_t ip[16], uint8_t mac[FRAME_MAC], bool *stale)
+bool rtnetlink_neighbour(int fd, unsigned interface, const uint8_t ip[16], uint8_t mac[FRAME_MAC],
+                         bool *stale)
 {
     union message message;
     struct ndmsg *neighbour = begin_neighbour(&message, RTM_GETNEIGH, 0, interface, ip);

@@ -18,12 +18,13 @@ struct rtnetlink_change {
 /* A socket to ask with, or to hear of changes on. The fd or a negative errno. */
 int rtnetlink_open(bool changes);
 
-/* The next hop from `local` to `to`, if it is unicast and leaves by `interface`: `to` itself, or the gateway. */
+/* The next hop from `local` to `to`, if it is unicast and leaves by `interface`: itself, or the gateway. */
 bool rtnetlink_next_hop(int fd, unsigned interface, const struct endpoint *local, const uint8_t to[16],
                         uint8_t next_hop[16]);
 
-/* The MAC address of a neighbour, if there is a usable one; `stale` if the kernel would like to confirm it. */
-bool rtnetlink_neighbour(int fd, unsigned interface, const uint8_t ip[16], uint8_t mac[FRAME_MAC], bool *stale);
+/* The MAC address of a neighbour, if a usable one is known; `stale` if the kernel has not confirmed it. */
+bool rtnetlink_neighbour(int fd, unsigned interface, const uint8_t ip[16], uint8_t mac[FRAME_MAC],
+                         bool *stale);
 
 /* Tell the kernel that a neighbour is in use, so that it confirms it. */
 void rtnetlink_use(int fd, unsigned interface, const uint8_t ip[16]);

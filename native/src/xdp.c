@@ -1,9 +1,8 @@
+#ifdef HAVE_BPF
+
 #include "xdp.h"
 
 #include <errno.h>
-
-#ifdef HAVE_XDP
-
 #include <linux/if_link.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 #include <bpf/libbpf.h>
 
 #include "udp.h"
-#include "xdp_bpf.h"
+#include "xdp.bpf.h"
 #include "xdp_program.h"
 
 struct xdp {
@@ -142,15 +141,6 @@ void xdp_take(struct xdp *xdp, uint16_t port)
 void xdp_pass(struct xdp *xdp, uint16_t port)
 {
     set(xdp, port, XDP_PORT_PASS);
-}
-
-#else
-
-int xdp_open(struct xdp **xdp, unsigned interface, const uint8_t mac[FRAME_MAC], const struct endpoint *local,
-             uint16_t first, uint16_t last, unsigned queues, enum xdp_mode mode)
-{
-    (void)xdp, (void)interface, (void)mac, (void)local, (void)first, (void)last, (void)queues, (void)mode;
-    return -ENOTSUP;
 }
 
 #endif

@@ -5,8 +5,8 @@
  * holds: however the process ends, the kernel detaches it, and all traffic takes the kernel's way again. An
  * interface has room for one program; whoever has one there keeps it, and xdp_open says -EBUSY.
  *
- * Open and close belong to the caller's thread; xdp_pass and xdp_take are a store into memory that the program
- * reads, for the reactor. Without libbpf or clang at build time there is no program, and xdp_open says -ENOTSUP.
+ * Open and close belong to the caller's thread; xdp_pass and xdp_take are a store into memory that the
+ * program reads, for the reactor. All of it is in a build with HAVE_BPF only.
  */
 #ifndef CLUTCH_XDP_H
 #define CLUTCH_XDP_H

@@ -69,11 +69,13 @@ static int register_memory(struct xsk *xsk)
     return set_option(xsk, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg);
 }
 
-static int open_ring(struct xsk *xsk, struct xsk_ring *ring, const struct xdp_ring_offset *offset, size_t entry,
-                     uint64_t page)
+/* Map the ring with entries of `entry` bytes that the kernel shows at `place` in the socket. */
+static int map_ring(struct xsk *xsk, struct xsk_ring *ring, const struct xdp_ring_offset *offset, size_t entry,
+                    uint64_t place)
 {
+    const int flags = MAP_SHARED | MAP_POPULATE;
     ring->map_size = offset->desc + XSK_RING * entry;
-    ring->map = mmap(NULL, ring->map_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, xsk->fd, (off_t)page);
+    ring->map = mmap(NULL, ring->map_size, PROT_READ | PROT_WRITE, flags, xsk->fd, (off_t)place);
     if (ring->map == MAP_FAILED) {
         ring->map = NULL;
         return -errno;
@@ -86,26 +88,29 @@ static int open_ring(struct xsk *xsk, struct xsk_ring *ring, const struct xdp_ri
     return 0;
 }
 
+static int map_rings(struct xsk *xsk)
+{
+    const size_t address = sizeof(uint64_t), descriptor = sizeof(struct xdp_desc);
+    struct xdp_mmap_offsets at;
+    socklen_t len = sizeof at;
+    if (getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &at, &len) != 0)
+        return -errno;
+    int error = map_ring(xsk, &xsk->fill, &at.fr, address, XDP_UMEM_PGOFF_FILL_RING);
+    if (error == 0)
+        error = map_ring(xsk, &xsk->completion, &at.cr, address, XDP_UMEM_PGOFF_COMPLETION_RING);
+    if (error == 0)
+        error = map_ring(xsk, &xsk->receive, &at.rx, descriptor, XDP_PGOFF_RX_RING);
+    return error == 0 ? map_ring(xsk, &xsk->transmit, &at.tx, descriptor, XDP_PGOFF_TX_RING) : error;
+}
+
 static int open_rings(struct xsk *xsk)
 {
     static const int sizes[] = {XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_RX_RING, XDP_TX_RING};
     const int entries = XSK_RING;
-    struct xdp_mmap_offsets offsets;
-    socklen_t len = sizeof offsets;
     int error = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes && error == 0; i++)
         error = set_option(xsk, SOL_XDP, sizes[i], &entries, sizeof entries);
-    if (error == 0 && getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &len) != 0)
-        error = -errno;
-    if (error == 0)
-        error = open_ring(xsk, &xsk->fill, &offsets.fr, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING);
-    if (error == 0)
-        error = open_ring(xsk, &xsk->completion, &offsets.cr, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING);
-    if (error == 0)
-        error = open_ring(xsk, &xsk->receive, &offsets.rx, sizeof(struct xdp_desc), XDP_PGOFF_RX_RING);
-    if (error == 0)
-        error = open_ring(xsk, &xsk->transmit, &offsets.tx, sizeof(struct xdp_desc), XDP_PGOFF_TX_RING);
-    return error;
+    return error == 0 ? map_rings(xsk) : error;
 }
 
 /* What a kernel does not know it does without: these make it cheaper, not different. */
@@ -220,7 +225,8 @@ bool xsk_send(struct xsk *xsk, const uint8_t *data, size_t len)
     struct xdp_desc *entries = ring->entries;
     if (xsk->sending >= XSK_RING || room(ring) == 0)
         return false;
-    entries[ring->mine++ & MASK] = (struct xdp_desc){.addr = (uint64_t)(data - xsk->memory), .len = (uint32_t)len};
+    uint64_t place = (uint64_t)(data - xsk->memory);
+    entries[ring->mine++ & MASK] = (struct xdp_desc){.addr = place, .len = (uint32_t)len};
     xsk->sending++;
     return true;
 }
@@ -265,13 +271,14 @@ static uint32_t unsent(struct xsk *xsk)
 /* Wakes the kernel as long as that helps; the caller comes again in a millisecond. */
 static void push_out(struct xsk *xsk)
 {
+    uint32_t before, left = UINT32_MAX;
     publish(&xsk->transmit);
-    for (uint32_t left = unsent(xsk), before = left + 1; left > 0 && left < before && needs_wakeup(&xsk->transmit);) {
-        if (sendto(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN && errno != EBUSY)
-            break;
+    do {
         before = left;
+        if (needs_wakeup(&xsk->transmit))
+            sendto(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
         left = unsent(xsk);
-    }
+    } while (left > 0 && left < before);
 }
 
 void xsk_flush(struct xsk *xsk)

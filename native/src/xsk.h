@@ -9,10 +9,10 @@
  * so that a packet can leave in the memory in which it came. Half of the pieces stay for receiving, however
  * much is being sent: xsk_frame finds none rather than taking them.
  *
- * xsk_flush gives the kernel what xsk_send put into the ring, wakes it if it asks for that (XDP_USE_NEED_WAKEUP),
- * takes back what was sent, and fills up what it may receive into. Where the kernel copies (no zero-copy), it is
- * the waking call that sends, a limited number a call; therefore it is repeated until the ring is empty or the
- * device has no room, and then goes on at the next flush.
+ * xsk_flush gives the kernel what xsk_send put into the ring, wakes it if it asks for that
+ * (XDP_USE_NEED_WAKEUP), takes back what was sent, and fills up what it may receive into. Where the kernel
+ * copies (no zero-copy), it is the waking call that sends, a limited number a call; therefore it is repeated
+ * until the ring is empty or the device has no room, and then goes on at the next flush.
  *
  * One thread uses it. Nothing allocates after xsk_open.
  */
@@ -81,8 +81,8 @@ bool xsk_owns(const struct xsk *xsk, const uint8_t *data);
 /* Give back the piece that `data` is in. */
 void xsk_free(struct xsk *xsk, const uint8_t *data);
 
-/* Send `len` bytes at `data`, which lie in one piece, at the next flush. The piece is the kernel's now. False if
- * the ring is full; nothing has changed then. */
+/* Send `len` bytes at `data`, which lie in one piece, at the next flush. The piece is the kernel's now.
+ * False if the ring is full; nothing has changed then. */
 bool xsk_send(struct xsk *xsk, const uint8_t *data, size_t len);
 
 void xsk_flush(struct xsk *xsk);

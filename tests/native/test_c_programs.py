@@ -10,13 +10,24 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 
 
 @pytest.mark.parametrize(
-    "name", ["test_ring", "test_downlink", "test_delay", "test_jitter", "test_dtmf", "test_plane"]
+    "name",
+    [
+        "test_ring",
+        "test_downlink",
+        "test_delay",
+        "test_jitter",
+        "test_dtmf",
+        "test_plane",
+        "test_frame",
+        "test_xsk",
+        "test_neighbour",
+    ],
 )
 def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "address")
 
 
-@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_plane"])
+@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_plane", "test_neighbour"])
 def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "thread")
 

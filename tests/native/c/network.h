@@ -1,5 +1,5 @@
-/* Two network namespaces and a veth pair between them, for one test program: "near", where the program is, and
- * "far". They have no names and go when it ends. A program that may not make them is skipped. */
+/* Two network namespaces and a veth pair between them, for one test program: "near", where the program is,
+ * and "far". They have no names and go when it ends. A program that may not make them is skipped. */
 #ifndef NETWORK_H
 #define NETWORK_H
 

@@ -141,7 +141,8 @@ static uint16_t pseudo_sum(const uint8_t *addresses, size_t len, size_t udp_len)
     return (uint16_t)sum;
 }
 
-static void check_unfinished_checksums(const struct endpoint pair[2], size_t addresses, size_t len, bool may_lack)
+static void check_unfinished_checksums(const struct endpoint pair[2], size_t addresses, size_t len,
+                                       bool may_lack)
 {
     struct made made = make(pair, 99);
     struct frame frame;
