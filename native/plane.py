@@ -14,6 +14,7 @@ from native.values import (
     Params,
     PlaneOptions,
     Stats,
+    describe,
     read_event,
     read_stats,
     write_cname,
@@ -61,8 +62,7 @@ class Stream:
         (EAGAIN); on a closed stream it does nothing.
         """
         if not self._closing:
-            doing = f"connect with {params.codec} at {params.rate_hz} Hz"
-            check(self._lib.leg_connect(self._live, write_params(params, self._ffi)), doing)
+            check(self._lib.leg_connect(self._live, write_params(params, self._ffi)), describe(params))
 
     def tap(self, on: bool) -> None:
         """Deliver this stream's frames through `Plane.frames`, or stop. Raises `MediaError` (EAGAIN)."""

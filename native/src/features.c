@@ -7,5 +7,8 @@ const char *native_features(void)
 #ifdef HAVE_OPUS
            " opus"
 #endif
+#ifdef HAVE_SRTP
+           " srtp"
+#endif
         ;
 }

@@ -271,14 +271,11 @@ static uint32_t unsent(struct xsk *xsk)
 /* Wakes the kernel as long as that helps; the caller comes again in a millisecond. */
 static void push_out(struct xsk *xsk)
 {
-    uint32_t before, left = UINT32_MAX;
-    publish(&xsk->transmit);
-    do {
-        before = left;
-        if (needs_wakeup(&xsk->transmit))
+    struct xsk_ring *ring = &xsk->transmit;
+    publish(ring);
+    for (uint32_t left, before = UINT32_MAX; (left = unsent(xsk)) > 0 && left < before; before = left)
+        if (needs_wakeup(ring))
             sendto(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
-        left = unsent(xsk);
-    } while (left > 0 && left < before);
 }
 
 void xsk_flush(struct xsk *xsk)

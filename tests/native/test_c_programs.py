@@ -17,10 +17,13 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_delay",
         "test_jitter",
         "test_dtmf",
-        "test_plane",
         "test_frame",
         "test_xsk",
         "test_neighbour",
+        "test_g711",
+        "test_resample",
+        "test_srtp",
+        "test_plane",
     ],
 )
 def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:
