@@ -115,6 +115,7 @@ struct media_tick {
     int32_t rate_hz;    /* 0: never connected, no PCM was written */
     bool concealed;     /* any sample of uplink was made up */
     struct media_report report;
+    bool spoken;        /* any sample of downlink was queued */
 };
 
 /* Where one tapped frame lies in the frame ring. Python unpacks arrays of it as "=QIIIBxxx". */
