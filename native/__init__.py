@@ -8,6 +8,8 @@ from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
 from native.plane import FrameTuple, Plane, Stream
+from native.recorder import Recorder, Recording, RecordingNews
+from native.resample import Resampler
 from native.values import (
     CODECS,
     SUITES,
@@ -36,7 +38,11 @@ __all__ = [
     "Params",
     "Plane",
     "PlaneOptions",
+    "Recorder",
+    "Recording",
+    "RecordingNews",
     "Report",
+    "Resampler",
     "Stats",
     "Stream",
     "Tick",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import attrs
 import trio
 
 from actors.call.errors import MediaUnavailable
-from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout
+from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import FORMATS
@@ -183,6 +184,9 @@ class TwinRtpStream:
         else:
             self._taps.append(sender)
         return receiver
+
+    def record(self, path: Path, sides: Sequence[Side]) -> None:
+        """See `RtpStream.record`: none here."""
 
     async def next_event(self) -> MediaEvent:
         """See `MediaStream.next_event`."""
