@@ -8,6 +8,7 @@ from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
 from native.plane import FrameTuple, Plane, Stream
+from native.resample import Resampler
 from native.values import (
     CODECS,
     SUITES,
@@ -37,6 +38,7 @@ __all__ = [
     "Plane",
     "PlaneOptions",
     "Report",
+    "Resampler",
     "Stats",
     "Stream",
     "Tick",

@@ -163,6 +163,13 @@ size_t stream_dial(struct stream *stream, const char *digits, size_t count, uint
                    uint32_t gap_ms);
 void stream_stats(const struct stream *stream, uint64_t *counters);
 
+/* ---- sampling rates (resample.h), for one thread: a frame of 20 ms at a time ---- */
+
+struct resampler;
+int resampler_new(struct resampler **resampler, int32_t from_hz, int32_t to_hz);
+void resampler_free(struct resampler *resampler);
+void resampler_run(struct resampler *resampler, const int16_t *in, int16_t *out);
+
 /* ---- the plane (plane.h): every function but plane_open is for one and the same thread ---- */
 
 struct plane;

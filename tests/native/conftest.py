@@ -42,7 +42,7 @@ def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
         flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]
         flags += [f"-I{build.SOURCES}", *SANITIZERS[sanitizer], *extras.compile_flags, *linker_flags]
         source = str(PROGRAMS / f"{name}.c")
-        libraries = [*objects(sanitizer), *extras.link_flags]
+        libraries = [*objects(sanitizer), *extras.link_flags, "-lm"]
         build.run([*build.compiler(), *flags, source, *libraries, "-o", program])
         done = subprocess.run([program], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

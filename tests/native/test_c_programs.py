@@ -11,7 +11,17 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 
 @pytest.mark.parametrize(
     "name",
-    ["test_ring", "test_downlink", "test_delay", "test_jitter", "test_dtmf", "test_srtp", "test_plane"],
+    [
+        "test_ring",
+        "test_downlink",
+        "test_delay",
+        "test_jitter",
+        "test_dtmf",
+        "test_g711",
+        "test_resample",
+        "test_srtp",
+        "test_plane",
+    ],
 )
 def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "address")
