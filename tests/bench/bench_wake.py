@@ -17,10 +17,9 @@ from pathlib import Path
 import attrs
 import trio
 
-from native import build
 from tests.bench.__main__ import Row
+from tests.bench.programs import C, alone
 
-PROGRAM = Path(__file__).parent / "c" / "signal.c"
 PERIODS_US = {1_000: 3_000, 5_000: 1_000, 20_000: 250}
 """How often, and how many signals."""
 STAMP = struct.Struct("=q")
@@ -87,8 +86,7 @@ def run() -> list[Row]:
     """The rows of this benchmark."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        program = f"{folder}/signal"
-        build.run([*build.compiler(), *build.STRICT, "-O2", str(PROGRAM), "-o", program])
+        program = alone(C / "signal.c", Path(folder))
         for period_us, count in PERIODS_US.items():
             measure = functools.partial(delays, program, period_us=period_us, count=count)
             ours = statistics.quantiles(measure(in_trio), n=100)

@@ -31,9 +31,9 @@ def costs(results: Results, what: str, turns: Sequence[Turn], peer: Turn) -> lis
 
 def delays(results: Results, what: str, turns: Sequence[Turn]) -> list[Row]:
     """What a packet waits inside: from the far end's socket to the other far end's interface."""
-    rows = []
-    for turn in turns:
-        for name in ("p50", "p99"):
-            if each := [one.sink[f"{name}_us"] for one in results.of(turn)]:
-                rows.append(row(f"{what}, {turn.contender.name}: delay {name}", "us", each, "", []))
-    return rows
+    return [
+        row(f"{what}, {turn.contender.name}: delay {name}", "us", each, "", [])
+        for turn in turns
+        for name in ("p50", "p99")
+        if (each := [one.sink[f"{name}_us"] for one in results.of(turn)])
+    ]

@@ -169,7 +169,7 @@ def play(turn: Turn, folder: Path) -> Round:
     scene = turn.scene
     with contextlib.ExitStack() as stack:
         stage = stack.enter_context(open_stage())
-        node = stage.start("node", NODE_CPU, turn.contender.command(scene, folder / "sink.o"))
+        node = stage.start("node", NODE_CPU, turn.contender.command(scene, folder / "sink.bpf.o"))
         stack.callback(node.close)
         ready = node.hear()
         load = start_load(stage, folder, ready["ports"], scene.voices, scene.packet_ms, stamp=scene.stamp)
