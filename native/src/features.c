@@ -4,6 +4,9 @@
 const char *native_features(void)
 {
     return "udp"
+#ifdef HAVE_IO_URING
+           " io_uring"
+#endif
 #ifdef HAVE_OPUS
            " opus"
 #endif
