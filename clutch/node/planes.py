@@ -12,6 +12,12 @@ from clutch.net.twin_plane import TwinPlane
 from clutch.node.errors import NodeError
 
 
+def check_srtp(plane: MediaPlane) -> None:
+    """See that a plane can encrypt. Raises `NodeError` if it cannot."""
+    if not plane.suites:
+        raise NodeError("this build cannot encrypt media (SRTP); see: clutch doctor")
+
+
 def make_plane(
     kind: Literal["auto", "native", "twin"], network: Network, host: str, ports: range
 ) -> MediaPlane:

@@ -21,9 +21,8 @@ from clutch.wire.srtp.suites import SUITES
 PLAIN = "RTP/AVP"
 SECURE = "RTP/SAVP"
 
-OFFERED = frozenset({"AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"})
-"""Suites that our offers list, if we have keys for them: what costs least, and what everybody has. An offer
-with all would make the INVITE too long for one datagram."""
+MAX_OFFERED = 2
+"""Suites that an offer of ours lists: with all, the INVITE would be too long for one datagram."""
 
 _FORM = re.compile(r"(\S+)[ \t]+([A-Za-z0-9_]+)[ \t]+(\S+:\S+)((?:[ \t]+\S+)*)")
 _INLINE = re.compile(r"inline:([A-Za-z0-9+/]+=*)(?:\|(?:2\^)?[0-9]+)?")
@@ -84,11 +83,10 @@ class Keys:
     """The peer's."""
 
 
-def offer_crypto(keys: Mapping[str, bytes], known: Sequence[Crypto]) -> list[Crypto]:
-    """The lines of an offer: our keys of the suites in `OFFERED`, and of those in our last description."""
-    wanted = OFFERED | {crypto.suite for crypto in known}
-    chosen = [suite for suite in keys if suite in wanted]
-    return [Crypto.inline(tag, suite, keys[suite]) for tag, suite in enumerate(chosen, 1)]
+def offer_crypto(keys: Mapping[str, bytes]) -> list[Crypto]:
+    """The lines of an offer: those of our keys that we like best."""
+    lines = zip(range(1, MAX_OFFERED + 1), keys.items(), strict=False)
+    return [Crypto.inline(tag, suite, material) for tag, (suite, material) in lines]
 
 
 def answer_crypto(

@@ -49,7 +49,8 @@ class LocalMedia:
     direction: Direction = Direction.SENDRECV
     """What we want; SENDONLY puts the peer on hold."""
     keys: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
-    """Our master key, its salt behind it, for each suite of SRTP that we take, best first; none: no SRTP."""
+    """Our master key, its salt behind it, for each suite of SRTP that we take; none: no SRTP. The suite in
+    use comes first, the others by preference."""
     must_encrypt: bool = False
     """Whether plain RTP is out of the question."""
 
@@ -94,7 +95,7 @@ def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
     at = _in_use(streams)
     before = streams[at] if at < len(streams) else None
     maps = _numbered(_wanted(local), before.rtpmaps() if before else {})
-    cryptos = offer_crypto(local.keys, before.cryptos if before else ())
+    cryptos = offer_crypto(local.keys)
     secure = local.must_encrypt or (before is not None and before.protocol == SECURE)
     audio = _audio(local, maps, local.direction, SECURE if secure else PLAIN, cryptos, mux=True)
     return _session(local, previous, [Line("t", "0 0")], _replaced(streams, at, audio))
