@@ -19,6 +19,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_dtmf",
         "test_g711",
         "test_resample",
+        "test_mixer",
         "test_srtp",
     ],
 )
