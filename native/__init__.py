@@ -9,6 +9,7 @@ from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
 from native.mixer import Member, Mixer, MixParams
 from native.plane import FrameTuple, Plane, Stream
+from native.recorder import Recorder, Recording, RecordingNews
 from native.resample import Resampler
 from native.values import (
     CODECS,
@@ -41,6 +42,9 @@ __all__ = [
     "Params",
     "Plane",
     "PlaneOptions",
+    "Recorder",
+    "Recording",
+    "RecordingNews",
     "Report",
     "Resampler",
     "Stats",
