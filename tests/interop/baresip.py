@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -99,13 +98,9 @@ async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, in
     with (folder / "config").open("a") as config:
         config.write(ANSWERING.format(control=control))
     async with trio.open_nursery() as nursery:
-        log = os.open(folder / "log", os.O_CREAT | os.O_WRONLY)
-        process = await nursery.start(
-            partial(
-                trio.run_process, ["baresip", "-4", "-f", str(folder)], stdout=log, stderr=log, check=False
-            )
-        )
-        os.close(log)
+        with (folder / "log").open("wb") as log:
+            run = partial(trio.run_process, stdout=log, stderr=log, check=False)
+            process = await nursery.start(run, ["baresip", "-4", "-f", str(folder)])
         while True:
             try:
                 stream = await trio.open_tcp_stream("127.0.0.1", control)
