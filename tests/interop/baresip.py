@@ -117,7 +117,7 @@ def prepare(folder: Path, source: Path, codec: str, *, port: int, options: str) 
     folder.mkdir()
     config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
     (folder / "config").write_text(config)
-    (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0;audio_codecs={codec}{options}\n")
+    (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0{options};audio_codecs={codec}\n")
     (folder / "contacts").write_text("")
 
 
