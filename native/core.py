@@ -11,6 +11,7 @@ from native.values import (
     Event,
     Params,
     Stats,
+    describe,
     read_endpoint,
     read_event,
     read_stats,
@@ -80,19 +81,21 @@ class Core:
         """Adopt parameters, again on a re-INVITE. Raises `MediaError` and changes nothing if they are bad."""
         check(
             self._lib.stream_setup(self._stream, write_params(params, self._ffi), now_us),
-            f"connect with {params.codec} at {params.rate_hz} Hz",
+            describe(params),
         )
 
     def receive(self, packet: bytes, source: Address, now_us: int) -> None:
         """A datagram came. Anything at all may be in it."""
         write_endpoint(self._source, source, self._ffi)
-        self._lib.stream_receive(self._stream, packet, len(packet), self._source, now_us)
+        copy = self._ffi.from_buffer(bytearray(packet))
+        self._lib.stream_receive(self._stream, copy, len(packet), self._source, now_us)
         self._take_events()
 
     def receive_rtcp(self, packet: bytes, source: Address, now_us: int) -> None:
         """A datagram came on the RTCP port. Anything at all may be in it."""
         write_endpoint(self._source, source, self._ffi)
-        self._lib.stream_receive_rtcp(self._stream, packet, len(packet), self._source, now_us)
+        copy = self._ffi.from_buffer(bytearray(packet))
+        self._lib.stream_receive_rtcp(self._stream, copy, len(packet), self._source, now_us)
 
     def tick(self, now_us: int) -> Tick:
         """20 ms have passed: play a frame, make a packet."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from native.errors import check
-from native.library import load
+from native.errors import MediaError, check
+from native.library import features, load
 from native.values import (
     Closed,
     Event,
     Params,
     PlaneOptions,
     Stats,
+    describe,
     read_event,
     read_stats,
     write_cname,
@@ -61,8 +63,7 @@ class Stream:
         (EAGAIN); on a closed stream it does nothing.
         """
         if not self._closing:
-            doing = f"connect with {params.codec} at {params.rate_hz} Hz"
-            check(self._lib.leg_connect(self._live, write_params(params, self._ffi)), doing)
+            check(self._lib.leg_connect(self._live, write_params(params, self._ffi)), describe(params))
 
     def tap(self, on: bool) -> None:
         """Deliver this stream's frames through `Plane.frames`, or stop. Raises `MediaError` (EAGAIN)."""
@@ -133,6 +134,8 @@ class Plane:
         self._streams: dict[int, Stream] = {}
         local = ffi.new("struct endpoint *")
         write_endpoint(local, (local_ip, 0), ffi)
+        if options.backend not in features():
+            raise MediaError(errno.ENOTSUP, f"this build has no backend {options.backend!r}")
         made = ffi.new("struct plane **")
         opened = lib.plane_open(made, local, first_port, last_port, write_options(options, ffi))
         check(opened, f"start the media plane on {options.backend}")

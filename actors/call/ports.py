@@ -98,6 +98,10 @@ class MediaStats:
     """How often the round trip was measured."""
     round_trip_us: int = 0
     """The last result; a gauge."""
+    srtp_forged: int = 0
+    """Packets of RTP and RTCP whose authentication failed, and which were dropped (SRTP)."""
+    srtp_replayed: int = 0
+    """Authentic ones that came before, or were too old to tell; dropped as well."""
 
     @property
     def loss_percent(self) -> float:

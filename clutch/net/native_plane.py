@@ -34,11 +34,13 @@ class NativePlane:
     """`MediaPlane` in C.
 
     `host` is the IP address to bind; streams use the even ports of `ports` for RTP and those above for RTCP,
-    the least recently used first. `randbits` gives n random bits for SSRCs, first numbers and names.
+    the least recently used first. `options` say which backend carries the packets, and how. `randbits` gives
+    n random bits for SSRCs, first numbers and names.
     """
 
     _host: str
     _ports: range = attrs.field(alias="ports")
+    _options: native.PlaneOptions = attrs.field(default=native.PlaneOptions(), alias="options")
     _randbits: Callable[[int], int] = secrets.randbits
     _plane: native.Plane | None = attrs.field(init=False, default=None, repr=False)
     _streams: dict[int, NativeRtpStream] = attrs.field(init=False, factory=dict)
@@ -74,7 +76,7 @@ class NativePlane:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See `MediaPlane.run`. Raises `native.MediaError` if the plane cannot be started."""
-        plane = native.Plane(self._host, self._ports[0], self._ports[-1])
+        plane = native.Plane(self._host, self._ports[0], self._ports[-1], self._options)
         self._plane = plane
         try:
             task_status.started()

@@ -19,6 +19,25 @@ struct endpoint {
 
 enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS };
 
+/* Crypto suites of SRTP, by their names in SDP (RFC 4568 section 6.2, RFC 6188, RFC 7714 section 14.2). */
+enum srtp_suite {
+    SRTP_NONE,
+    SRTP_AES_CM_128_SHA1_80,
+    SRTP_AES_CM_128_SHA1_32,
+    SRTP_AES_256_CM_SHA1_80,
+    SRTP_AEAD_AES_128_GCM,
+    SRTP_AEAD_AES_256_GCM
+};
+
+enum { SRTP_KEY_MAX = 46 };
+
+/* How a stream's packets are protected: one suite, and each side's own master key with its salt behind it. */
+struct media_keys {
+    int32_t suite; /* enum srtp_suite; NONE: plain RTP */
+    uint8_t send[SRTP_KEY_MAX];
+    uint8_t receive[SRTP_KEY_MAX];
+};
+
 /* What signalling agreed on. */
 struct media_params {
     struct endpoint remote;  /* where the peer says it receives */
@@ -33,6 +52,7 @@ struct media_params {
     struct endpoint rtcp;    /* where the peer receives RTCP; port 0: where it receives RTP (rtcp-mux) */
     int32_t clock_hz;        /* of RTP timestamps; 0: rate_hz */
     int32_t event_clock_hz;  /* in which telephone events count their duration; 0: clock_hz */
+    struct media_keys keys;  /* a direction whose key stays goes on where it was */
 };
 
 /* Counters and gauges of a stream, in the order of stream_stats(). */
@@ -60,6 +80,8 @@ enum media_counter {
     REMOTE_JITTER_US,
     ROUND_TRIPS, /* how often the round trip was measured ... */
     ROUND_TRIP_US, /* ... and the last result */
+    SRTP_FORGED,   /* RTP and RTCP packets whose authentication failed, */
+    SRTP_REPLAYED, /* ... and those that had come before or were too old to tell */
     MEDIA_COUNTERS
 };
 
@@ -118,15 +140,18 @@ struct plane_options {
 /* The names of what was compiled in, separated by spaces: "udp opus". */
 const char *native_features(void);
 
+/* True if streams can be protected by this suite. */
+bool srtp_has(int32_t suite);
+
 /* ---- the sans-IO stream (stream.h), for one thread ---- */
 
 struct stream;
 struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname);
 void stream_free(struct stream *stream);
 int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us);
-void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
+void stream_receive(struct stream *stream, uint8_t *packet, size_t len,
                     const struct endpoint *source, int64_t now_us);
-void stream_receive_rtcp(struct stream *stream, const uint8_t *packet, size_t len,
+void stream_receive_rtcp(struct stream *stream, uint8_t *packet, size_t len,
                          const struct endpoint *source, int64_t now_us);
 void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick);
 void stream_bye(struct stream *stream, int64_t now_us, struct media_report *report);
@@ -137,6 +162,13 @@ size_t stream_queued(const struct stream *stream);
 size_t stream_dial(struct stream *stream, const char *digits, size_t count, uint32_t tone_ms,
                    uint32_t gap_ms);
 void stream_stats(const struct stream *stream, uint64_t *counters);
+
+/* ---- sampling rates (resample.h), for one thread: a frame of 20 ms at a time ---- */
+
+struct resampler;
+int resampler_new(struct resampler **resampler, int32_t from_hz, int32_t to_hz);
+void resampler_free(struct resampler *resampler);
+void resampler_run(struct resampler *resampler, const int16_t *in, int16_t *out);
 
 /* ---- the plane (plane.h): every function but plane_open is for one and the same thread ---- */
 

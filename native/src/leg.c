@@ -119,10 +119,11 @@ int leg_connect(struct leg *leg, const struct media_params *params)
     if (connection == NULL)
         return -ENOMEM;
     connection->params = *params;
-    int error = stream_prepare(params, &connection->playout);
+    int error = stream_prepare(leg->stream, params, &connection->parts);
+    explicit_bzero(&connection->params.keys, sizeof connection->params.keys);
     struct command *command = error == 0 ? reserve(leg, COMMAND_CONNECT) : NULL;
     if (command == NULL) {
-        playout_free(connection->playout);
+        stream_discard(&connection->parts);
         free(connection);
         return error == 0 ? -EAGAIN : error;
     }

@@ -138,7 +138,7 @@ int plane_open(struct plane **out, const struct endpoint *local, uint16_t first_
     return 0;
 }
 
-/* Take what the reactor gave back: free replaced playouts, keep closed legs for plane_events. */
+/* Take what the reactor gave back: free what was replaced, keep closed legs for plane_events. */
 static void take_returned(struct plane *plane)
 {
     struct returned *returned = atomic_exchange_explicit(&plane->returned, NULL, memory_order_acquire);
@@ -148,8 +148,9 @@ static void take_returned(struct plane *plane)
             returned->next = plane->closed;
             plane->closed = returned;
         } else {
-            playout_free(returned->spare);
-            free((struct connection *)returned);
+            struct connection *connection = (struct connection *)returned;
+            stream_discard(&connection->parts);
+            free(connection);
         }
         returned = next;
     }

@@ -49,15 +49,14 @@ enum {
 /* Something the reactor gives back. */
 struct returned {
     struct returned *next;
-    struct leg *closed;    /* a leg that was closed, or NULL: ... */
-    struct playout *spare; /* ... the connection that this is part of, and the playout it replaced */
+    struct leg *closed; /* a leg that was closed; NULL: this is part of a connection */
 };
 
-/* New parameters on their way to the reactor, and then back. */
+/* New parameters on their way to the reactor, and then back with what they replaced. */
 struct connection {
     struct returned returned;
     struct media_params params;
-    struct playout *playout;
+    struct stream_parts parts;
 };
 
 struct leg {

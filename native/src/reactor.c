@@ -119,8 +119,7 @@ static void give_back_legs(struct plane *plane)
 
 static void connect_leg(struct plane *plane, struct leg *leg, struct connection *connection)
 {
-    connection->returned.spare =
-        stream_connect(leg->stream, &connection->params, connection->playout, plane->now_us);
+    stream_connect(leg->stream, &connection->params, &connection->parts, plane->now_us);
     give_back(plane, &connection->returned);
 }
 

@@ -62,6 +62,8 @@ struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp, const
 void stream_free(struct stream *stream)
 {
     playout_free(stream->playout);
+    srtp_close(stream->sealer);
+    srtp_close(stream->opener);
     free(stream);
 }
 
@@ -71,48 +73,109 @@ bool stream_changes_codec(const struct stream *stream, const struct media_params
     return playout == NULL || playout->codec_id != params->codec || playout->rate_hz != params->rate_hz;
 }
 
-struct playout *stream_connect(struct stream *stream, const struct media_params *params,
-                               struct playout *playout, int64_t now_us)
+void stream_discard(struct stream_parts *parts)
 {
-    struct playout *spare = playout;
-    if (stream_changes_codec(stream, params)) {
-        if (stream->playout != NULL)
-            playout_reset(stream->playout);
-        else
-            reports_start(&stream->reports, now_us);
-        reception_new_clock(&stream->reception);
-        spare = stream->playout;
-        stream->playout = playout;
-        playout_attach(playout, stream->counters);
-    }
+    playout_free(parts->playout);
+    srtp_close(parts->sealer);
+    srtp_close(parts->opener);
+}
+
+static void adopt_playout(struct stream *stream, struct playout **made, int64_t now_us)
+{
+    struct playout *before = stream->playout;
+    if (before != NULL)
+        playout_reset(before);
+    else
+        reports_start(&stream->reports, now_us);
+    reception_new_clock(&stream->reception);
+    stream->playout = *made;
+    playout_attach(stream->playout, stream->counters);
+    *made = before;
+}
+
+/* A context goes on as long as its key does: packet index and replay window must never begin again. */
+static void adopt_key(struct srtp **own, struct srtp **made)
+{
+    struct srtp *before = *own;
+    if (before != NULL && *made != NULL && srtp_same_key(before, *made))
+        return;
+    *own = *made;
+    *made = before;
+}
+
+void stream_connect(struct stream *stream, const struct media_params *params, struct stream_parts *parts,
+                    int64_t now_us)
+{
+    if (stream_changes_codec(stream, params))
+        adopt_playout(stream, &parts->playout, now_us);
+    adopt_key(&stream->sealer, &parts->sealer);
+    adopt_key(&stream->opener, &parts->opener);
     if (!same_endpoint(&stream->params.remote, &params->remote))
         memset(&stream->source, 0, sizeof stream->source);
     if (!stream->params.receive)
         reception_restart(&stream->reception);
     stream->params = *params;
+    explicit_bzero(&stream->params.keys, sizeof stream->params.keys);
     stream->received_us = now_us;
     stream->timed_out = false;
-    return spare;
 }
 
-int stream_prepare(const struct media_params *params, struct playout **playout)
+static int prepare_keys(const struct stream *stream, const struct media_keys *keys,
+                        struct stream_parts *parts)
+{
+    if (keys->suite == SRTP_NONE)
+        return 0;
+    int error = srtp_open(&parts->sealer, keys->suite, keys->send, &stream->ssrc);
+    return error == 0 ? srtp_open(&parts->opener, keys->suite, keys->receive, NULL) : error;
+}
+
+int stream_prepare(const struct stream *stream, const struct media_params *params,
+                   struct stream_parts *parts)
 {
     bool valid = params->payload_type >= 0 && params->payload_type <= RTP_PAYLOAD_TYPE_MAX
                  && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
                  && params->timeout_ms >= 0 && params->event_clock_hz >= 0;
-    return valid ? playout_open(playout, params) : -EINVAL;
+    *parts = (struct stream_parts){0};
+    int error = valid ? playout_open(&parts->playout, params) : -EINVAL;
+    if (error == 0)
+        error = prepare_keys(stream, &params->keys, parts);
+    if (error != 0) {
+        stream_discard(parts);
+        *parts = (struct stream_parts){0};
+    }
+    return error;
 }
 
 int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us)
 {
-    struct playout *playout;
-    int error = stream_prepare(params, &playout);
+    struct stream_parts parts;
+    int error = stream_prepare(stream, params, &parts);
     if (error != 0)
         return error;
     if (stream_changes_codec(stream, params))
         downlink_open(&stream->downlink);
-    playout_free(stream_connect(stream, params, playout, now_us));
+    stream_connect(stream, params, &parts, now_us);
+    stream_discard(&parts);
     return 0;
+}
+
+/* ---- protection ---- */
+
+/* Take the protection off a packet, if there should be one. False: it is to be dropped, and was counted. */
+static bool unseal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, size_t *len)
+{
+    int error = stream->opener != NULL ? srtp_unseal(stream->opener, kind, packet, len) : 0;
+    if (error == -EBADMSG)
+        count(stream, kind == SRTP_MEDIA ? MALFORMED : REPORTS_MALFORMED);
+    else if (error != 0)
+        count(stream, error == -EALREADY ? SRTP_REPLAYED : SRTP_FORGED);
+    return error == 0;
+}
+
+/* Put it on; the packet's new length, 0 if it must not be sent. */
+static size_t seal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, size_t len)
+{
+    return stream->sealer != NULL ? srtp_seal(stream->sealer, kind, packet, len) : len;
 }
 
 /* ---- reports ---- */
@@ -136,11 +199,11 @@ static void hear_block(struct stream *stream, const struct rtcp_block *block, in
                 (uint64_t)block->jitter * 1000000 / (uint32_t)stream->playout->clock_hz);
 }
 
-static void hear_report(struct stream *stream, const uint8_t *packet, size_t len,
-                        const struct endpoint *source, const struct endpoint *peer, int64_t now_us)
+static void hear_report(struct stream *stream, uint8_t *packet, size_t len, const struct endpoint *source,
+                        const struct endpoint *peer, int64_t now_us)
 {
     struct rtcp_heard heard;
-    if (stream->playout == NULL)
+    if (stream->playout == NULL || !unseal(stream, SRTP_REPORT, packet, &len))
         return;
     if (!same_endpoint(source, peer)) {
         count(stream, REPORTS_WRONG_SOURCE);
@@ -157,7 +220,7 @@ static void hear_report(struct stream *stream, const uint8_t *packet, size_t len
         hear_block(stream, &heard.block, now_us);
 }
 
-void stream_receive_rtcp(struct stream *stream, const uint8_t *packet, size_t len,
+void stream_receive_rtcp(struct stream *stream, uint8_t *packet, size_t len,
                          const struct endpoint *source, int64_t now_us)
 {
     struct endpoint peer = rtcp_destination(stream);
@@ -181,7 +244,7 @@ static void write_report(struct stream *stream, int64_t now_us, bool bye, struct
     compound.has_block = reception_report(&stream->reception, &compound.block);
     reports_echo(&stream->reports, &compound.block, now_us);
     report->data = stream->report;
-    report->len = rtcp_write(stream->report, &compound);
+    report->len = seal(stream, SRTP_REPORT, stream->report, rtcp_write(stream->report, &compound));
     report->to = rtcp_destination(stream);
     report->muxed = stream->params.rtcp.port == 0;
     count(stream, REPORTS_SENT);
@@ -265,7 +328,7 @@ static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bo
                 (uint64_t)reception_jitter(&stream->reception) * 1000000 / clock_hz);
 }
 
-void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
+void stream_receive(struct stream *stream, uint8_t *packet, size_t len,
                     const struct endpoint *source, int64_t now_us)
 {
     struct rtp_packet rtp;
@@ -273,6 +336,8 @@ void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
         hear_report(stream, packet, len, source, rtp_destination(stream), now_us);
         return;
     }
+    if (!unseal(stream, SRTP_MEDIA, packet, &len))
+        return;
     if (rtp_parse(packet, len, &rtp) != 0) {
         count(stream, MALFORMED);
         return;
@@ -311,7 +376,7 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
     rtp->seq = stream->seq++;
     rtp->ssrc = stream->ssrc;
     rtp_write_header(tick->packet, rtp);
-    tick->packet_len = RTP_HEADER + rtp->len;
+    tick->packet_len = seal(stream, SRTP_MEDIA, tick->packet, RTP_HEADER + rtp->len);
     tick->to = *rtp_destination(stream);
     stream->reports.octets += (uint32_t)rtp->len;
     count(stream, PACKETS_SENT);

@@ -94,7 +94,7 @@ def netstring(message: dict[str, str]) -> bytes:
 async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, int]) -> AsyncIterator[Keypad]:
     """A phone that answers at once; `ports` are for SIP and for its remote control."""
     port, control = ports
-    prepare(folder, source, codec, port=port, options=";answermode=auto")
+    prepare(folder, source, codec, port=port, answer="auto")
     with (folder / "config").open("a") as config:
         config.write(ANSWERING.format(control=control))
     async with trio.open_nursery() as nursery:
@@ -112,12 +112,13 @@ async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, in
         process.terminate()
 
 
-def prepare(folder: Path, source: Path, codec: str, *, port: int, options: str) -> None:
+def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str) -> None:
     """Write the configuration of a phone."""
     folder.mkdir()
     config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
     (folder / "config").write_text(config)
-    (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0{options};audio_codecs={codec}\n")
+    account = f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
+    (folder / "accounts").write_text(account + "\n")
     (folder / "contacts").write_text("")
 
 
@@ -128,8 +129,9 @@ def call(
 
     `mux` offers RTCP on the RTP port (RFC 5761).
     """
-    options = ";answermode=manual" + (";rtcp_mux=yes" if mux else "")
-    prepare(folder, source, codec, port=port, options=options)
+    prepare(folder, source, codec, port=port, answer="manual")
+    with (folder / "config").open("a") as config:
+        config.write(f"rtcp_mux {'yes' if mux else 'no'}\n")
     done = subprocess.run(
         ["baresip", "-4", "-v", "-f", str(folder), "-e", f"/dial {target}", "-t", str(seconds)],
         stdin=subprocess.DEVNULL,

@@ -26,7 +26,10 @@ RunProgram = Callable[..., None]
 
 @pytest.fixture(scope="session")
 def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
-    """Compile and run a C test: run_program(name, sanitizer, linker_flags=()). Fails with what it printed."""
+    """Compile and run a C test: run_program(name, sanitizer, linker_flags=(), arguments=()).
+
+    Fails with what it printed.
+    """
     built: dict[str, list[str]] = {}
     extras = build.find_extras(tmp_path_factory.mktemp("extras"))
 
@@ -37,17 +40,32 @@ def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
             built[sanitizer] = build.compile_sources(flags, tmp_path_factory.mktemp(sanitizer))
         return built[sanitizer]
 
-    def run(name: str, sanitizer: str, linker_flags: Sequence[str] = ()) -> None:
+    def run(
+        name: str, sanitizer: str, linker_flags: Sequence[str] = (), arguments: Sequence[str] = ()
+    ) -> None:
         program = str(tmp_path_factory.mktemp(name) / name)
         flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]
         flags += [f"-I{build.SOURCES}", *SANITIZERS[sanitizer], *extras.compile_flags, *linker_flags]
         source = str(PROGRAMS / f"{name}.c")
-        libraries = [*objects(sanitizer), *extras.link_flags]
+        libraries = [*objects(sanitizer), *extras.link_flags, "-lm"]
         build.run([*build.compiler(), *flags, source, *libraries, "-o", program])
-        done = subprocess.run([program], capture_output=True, text=True, check=False)
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
     return run
+
+
+@pytest.fixture(params=["udp", "io_uring"])
+def backend(request: pytest.FixtureRequest, native_library: None) -> str:
+    """Every backend that needs no network interface of its own, one after the other."""
+    name: str = request.param
+    if name not in native.features():
+        pytest.skip(f"this build has no {name}")
+    try:
+        native.Plane("127.0.0.1", 1024, 1025, native.PlaneOptions(name)).close()
+    except native.MediaError as error:
+        pytest.skip(f"this machine has no {name}: {error}")
+    return name
 
 
 @pytest.fixture

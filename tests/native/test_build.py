@@ -45,6 +45,18 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def refusal(package: Path, params: str) -> str:
+    """What is said to a stream that is connected with these parameters."""
+    code = f"""
+import native
+try:
+    native.Core(1, 2, 3, bytes(16)).connect({params}, 0)
+except native.MediaError as error:
+    print(error)
+"""
+    return python(code, package)
+
+
 def test_without_any_extra(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in build.EXTRAS:
         monkeypatch.setenv(f"CLUTCH_WITHOUT_{name.upper()}", "1")
@@ -52,14 +64,12 @@ def test_without_any_extra(package: Path, tmp_path: Path, monkeypatch: pytest.Mo
     work.mkdir()
     build.compile_all(package / "native" / build.LIBRARY.name, work)
     assert python(REPORT, package) == "True|['udp']|"
-    refusal = python(
-        "import native\n"
-        "try: native.Core(1, 2, 3, bytes(16)).connect("
-        "native.Params(('127.0.0.1', 9), 'opus', 48000, 111), 0)\n"
-        "except native.MediaError as error: print(error)",
-        package,
-    )
-    assert "connect with opus at 48000 Hz: Operation not supported" in refusal
+    assert python("import native; print(native.srtp_suites())", package) == "frozenset()"
+    params = "native.Params(('127.0.0.1', 9), 'opus', 48000, 111)"
+    assert "connect with opus at 48000 Hz: Operation not supported" in refusal(package, params)
+    keys = "native.Keys('AEAD_AES_128_GCM', bytes(28), bytes(28))"
+    params = f"native.Params(('127.0.0.1', 9), 'pcmu', 8000, 0, keys={keys})"
+    assert "AEAD_AES_128_GCM: Operation not supported" in refusal(package, params)
 
 
 @pytest.mark.parametrize("name", build.EXTRAS)

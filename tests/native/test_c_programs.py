@@ -10,15 +10,30 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 
 
 @pytest.mark.parametrize(
-    "name", ["test_ring", "test_downlink", "test_delay", "test_jitter", "test_dtmf", "test_plane"]
+    "name",
+    [
+        "test_ring",
+        "test_downlink",
+        "test_delay",
+        "test_jitter",
+        "test_dtmf",
+        "test_g711",
+        "test_resample",
+        "test_srtp",
+    ],
 )
 def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "address")
 
 
-@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_plane"])
+@pytest.mark.parametrize("name", ["test_ring", "test_downlink"])
 def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "thread")
+
+
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_a_plane(run_program: Callable[..., None], backend: str, sanitizer: str) -> None:
+    run_program("test_plane", sanitizer, arguments=[backend])
 
 
 def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:

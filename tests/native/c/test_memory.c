@@ -41,8 +41,10 @@ static void live(struct stream *stream)
                                  .timestamp = i, .ssrc = 9};
         rtp_write_header(data, &rtp);
         stream_receive(stream, data, sizeof data, &PEER, i * MEDIA_TICK_US);
-        if (tick.report.len > 0)
-            stream_receive(stream, tick.report.data, tick.report.len, &PEER, i * MEDIA_TICK_US);
+        if (tick.report.len > 0) {
+            memcpy(data, tick.report.data, tick.report.len);
+            stream_receive(stream, data, tick.report.len, &PEER, i * MEDIA_TICK_US);
+        }
         stream_send(stream, downlink, 160);
         stream_tick(stream, i * MEDIA_TICK_US, &tick);
     }
