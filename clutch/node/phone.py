@@ -32,7 +32,7 @@ from clutch.wire.sip.uri import Uri, escape_user
 PORTS = range(33_000, 65_000)
 """Where the phone looks for a media port; above those of a node on the same machine."""
 
-CODECS_OFFERED = ("opus", "pcmu", "pcma")
+CODECS_OFFERED = ("opus", "g722", "pcmu", "pcma")
 """What is offered if nothing is asked for, best first."""
 
 

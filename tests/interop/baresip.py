@@ -26,6 +26,8 @@ audio_alert aufile,/dev/null
 audio_buffer 20-160
 rtp_ports {rtp}-{rtp_end}
 module g711.so
+module g722.so
+module l16.so
 module opus.so
 module aufile.so
 module sndfile.so
