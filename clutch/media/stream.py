@@ -12,6 +12,7 @@ import attrs
 
 from clutch.media.counters import Counters
 from clutch.media.downlink import Downlink, Outgoing
+from clutch.media.g711 import Samples
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import PayloadFormat, payload_format
 from clutch.media.reports import Compound, Heard, Reports
@@ -26,6 +27,19 @@ class DueReport(NamedTuple):
     destination: Address
     muxed: bool
     """Send it from the RTP port, not from the one above it."""
+
+
+class Played(NamedTuple):
+    """The first half of a tick."""
+
+    tick: int
+    """Ticks since the stream was opened."""
+    uplink: Samples
+    """What the peer said: one frame."""
+    concealed: bool
+    """True if any sample of `uplink` was made up."""
+    queued: bytes
+    """What was queued for the peer, at most a frame of PCM."""
 
 
 class Tick(NamedTuple):
@@ -77,7 +91,7 @@ class TwinStream:
     """One stream. `now_us` is monotonic time in microseconds; `tick` is due every 20 ms."""
 
     counters: Counters
-    """Read them; only the stream and `count_malformed` count."""
+    """Read them; only the stream, and what unseals its packets, count."""
     _downlink: Downlink
     _cname: bytes
     _connection: _Connection | None = None
@@ -159,20 +173,34 @@ class TwinStream:
 
     def tick(self, now_us: int) -> Tick | None:
         """Play and send 20 ms. None, and nothing is sent, before the first `connect`."""
+        played = self.play(now_us)
+        return self.emit(played, played.queued, now_us) if played else None
+
+    def play(self, now_us: int) -> Played | None:
+        """The first half of a tick, for who changes what is sent. None before the first `connect`."""
         index, self._ticks = self._ticks, self._ticks + 1
         connection = self._connection
         if connection is None:
             return None
         samples, concealed = connection.uplink.tick(now_us)
+        return Played(index, samples, concealed, self._downlink.take(connection.params))
+
+    def emit(self, played: Played, pcm: bytes, now_us: int) -> Tick:
+        """The other half: send `pcm`, or what there is of a frame, unless there is a key to be sent or the
+        stream may not send."""
+        connection = self._connection
+        assert connection is not None, "what is not connected plays nothing"
+        samples = played.uplink
         timestamp = self._downlink.timestamp
-        downlink, packet = self._downlink.tick(connection.params, connection.format.encode)
+        frame = pcm.ljust(samples.nbytes, b"\0")
+        downlink, packet = self._downlink.emit(connection.params, frame, connection.format.encode)
         report = connection.reports.tick(timestamp, now_us)
         return Tick(
-            index,
+            played.tick,
             self.rate_hz,
             samples.tobytes(),
             downlink,
-            concealed,
+            played.concealed,
             packet,
             connection.source.destination,
             connection.due(report) if report else None,

@@ -385,10 +385,7 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
 static void send_audio(struct stream *stream, struct media_tick *tick)
 {
     struct codec *codec = &stream->playout->codec;
-    size_t frame = stream->playout->frame;
-    size_t spoken = downlink_read(&stream->downlink, tick->downlink, frame);
-    memset(tick->downlink + spoken, 0, (frame - spoken) * sizeof *tick->downlink);
-    int len = codec->type->encode(codec, tick->downlink, frame, tick->packet + RTP_HEADER);
+    int len = codec->type->encode(codec, tick->downlink, stream->playout->frame, tick->packet + RTP_HEADER);
     if (len < 0)
         return;
     struct rtp_packet rtp = {
@@ -401,23 +398,17 @@ static void send_audio(struct stream *stream, struct media_tick *tick)
     send_packet(stream, tick, &rtp);
 }
 
-static bool send_key(struct stream *stream, struct media_tick *tick)
+static void send_key(struct stream *stream, struct media_tick *tick)
 {
-    struct dtmf_packet key;
-    uint32_t frame = event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
-    if (stream->params.telephone_event < 0
-        || !dtmf_step(&stream->keys_out, stream->timestamp, frame, &key))
-        return false;
+    const struct dtmf_packet *key = &stream->key;
     struct rtp_packet rtp = {
         .payload_type = (uint8_t)stream->params.telephone_event,
-        .marker = key.marker,
-        .timestamp = key.timestamp,
+        .marker = key->marker,
+        .timestamp = key->timestamp,
         .len = DTMF_PAYLOAD,
     };
-    memcpy(tick->packet + RTP_HEADER, key.payload, DTMF_PAYLOAD);
-    memset(tick->downlink, 0, stream->playout->frame * sizeof *tick->downlink);
+    memcpy(tick->packet + RTP_HEADER, key->payload, DTMF_PAYLOAD);
     send_packet(stream, tick, &rtp);
-    return true;
 }
 
 static void check_times(struct stream *stream, int64_t now_us)
@@ -434,30 +425,56 @@ static void check_times(struct stream *stream, int64_t now_us)
     }
 }
 
-void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
+/* True if this tick sends a key, which is then in stream->key. */
+static bool press_key(struct stream *stream)
+{
+    uint32_t frame = event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
+    return stream->params.send && stream->params.telephone_event >= 0
+           && dtmf_step(&stream->keys_out, stream->timestamp, frame, &stream->key);
+}
+
+void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)
 {
     tick->index = stream->ticks++;
     tick->packet_len = 0;
     tick->rate_hz = 0;
     tick->concealed = false;
+    tick->spoken = false;
     tick->report.len = 0;
     struct playout *playout = stream->playout;
     if (playout == NULL)
         return;
     tick->rate_hz = playout->rate_hz;
     tick->concealed = playout_tick(playout, now_us, tick->uplink);
-    if (!stream->params.send) {
-        downlink_read(&stream->downlink, tick->downlink, playout->frame);
+    stream->key_due = press_key(stream);
+    size_t spoken = stream->key_due ? 0 : downlink_read(&stream->downlink, tick->downlink, playout->frame);
+    memset(tick->downlink + spoken, 0, (playout->frame - spoken) * sizeof *tick->downlink);
+    tick->spoken = spoken > 0;
+}
+
+void stream_emit(struct stream *stream, int64_t now_us, struct media_tick *tick)
+{
+    struct playout *playout = stream->playout;
+    if (playout == NULL)
+        return;
+    if (stream->key_due || !stream->params.send)
         memset(tick->downlink, 0, playout->frame * sizeof *tick->downlink);
-    } else if (!send_key(stream, tick)) {
+    if (stream->key_due)
+        send_key(stream, tick);
+    else if (stream->params.send)
         send_audio(stream, tick);
-    }
     if (now_us >= stream->reports.due_us) {
         write_report(stream, now_us, false, &tick->report);
         reports_next(&stream->reports, now_us);
     }
     stream->timestamp += playout->frame_ticks;
     check_times(stream, now_us);
+}
+
+void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
+{
+    stream_play(stream, now_us, tick);
+    stream_emit(stream, now_us, tick);
 }
 
 bool stream_next_event(struct stream *stream, struct media_event *event)

@@ -53,6 +53,8 @@ struct stream {
     struct source source;
     struct dtmf_sender keys_out;
     struct dtmf_receiver keys_in;
+    struct dtmf_packet key; /* what stream_emit sends, if key_due */
+    bool key_due;
     struct reception reception;
     struct reports reports;
     uint8_t report[MEDIA_REPORT_MAX + SRTP_GROWTH]; /* the last one, on its way out */
@@ -90,6 +92,12 @@ void stream_connect(struct stream *stream, const struct media_params *params, st
 
 /* Free parts. */
 void stream_discard(struct stream_parts *parts);
+
+/* The two halves of a tick, for who changes what is sent: play fills the uplink and takes what is queued into
+ * the downlink; emit sends what the downlink then holds, unless a key is pressed or the stream may not send,
+ * and puts what it sent in its place. */
+void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick);
+void stream_emit(struct stream *stream, int64_t now_us, struct media_tick *tick);
 
 /* Press a key: `event` of RFC 4733, for tone_ms, then silence for gap_ms. False if too many are waiting. */
 bool stream_press(struct stream *stream, uint8_t event, uint32_t tone_ms, uint32_t gap_ms);

@@ -20,6 +20,8 @@ SANITIZERS = {
 # gcc warns that the thread sanitizer does not know fences; none of ours orders plain memory.
 LENIENT = [flag for flag in build.STRICT if flag != "-Werror"]
 PROGRAMS = Path(__file__).parent / "c"
+SKIPPED = 77
+"""The status of a program that says why it cannot run here."""
 
 RunProgram = Callable[..., None]
 
@@ -28,7 +30,7 @@ RunProgram = Callable[..., None]
 def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
     """Compile and run a C test: run_program(name, sanitizer, linker_flags=(), arguments=()).
 
-    Fails with what it printed.
+    Fails with what it printed, or skips with it.
     """
     built: dict[str, list[str]] = {}
     extras = build.find_extras(tmp_path_factory.mktemp("extras"))
@@ -50,6 +52,8 @@ def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
         libraries = [*objects(sanitizer), *extras.link_flags, "-lm"]
         build.run([*build.compiler(), *flags, source, *libraries, "-o", program])
         done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode == SKIPPED:
+            pytest.skip(done.stderr)
         assert done.returncode == 0, done.stderr
 
     return run
