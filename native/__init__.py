@@ -8,6 +8,7 @@ from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
 from native.plane import FrameTuple, Plane, Stream
+from native.recorder import Recorder, Recording, RecordingNews
 from native.resample import Resampler
 from native.values import (
     CODECS,
@@ -37,6 +38,9 @@ __all__ = [
     "Params",
     "Plane",
     "PlaneOptions",
+    "Recorder",
+    "Recording",
+    "RecordingNews",
     "Report",
     "Resampler",
     "Stats",

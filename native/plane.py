@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from native.errors import MediaError, check
 from native.library import features, load
+from native.recorder import Recording
 from native.values import (
     Closed,
     Event,
@@ -69,6 +70,21 @@ class Stream:
         """Deliver this stream's frames through `Plane.frames`, or stop. Raises `MediaError` (EAGAIN)."""
         if not self._closing:
             check(self._lib.leg_tap(self._live, on), "tap")
+
+    def record(self, recording: Recording) -> None:
+        """Record both directions from the next tick on, until `stop_recording` or `close`.
+
+        Raises `MediaError`, and the recording is still the caller's: EBUSY if there is one already, ENOTCONN
+        once closed, EAGAIN.
+        """
+        if self._closing:
+            raise MediaError(errno.ENOTCONN, "record: the stream is closed")
+        check(self._lib.leg_record(self._live, recording._recording), "record")
+
+    def stop_recording(self) -> None:
+        """End the recording, if there is one. Never fails; its last news come when the file is closed."""
+        if not self._closing:
+            self._lib.leg_record(self._live, self._ffi.NULL)
 
     def send(self, pcm: bytes) -> int:
         """Queue PCM for the network; returns how many bytes were taken, none once closed."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import trio
 
-from actors.call.ports import MediaPort, MediaStream
+from actors.call.ports import MediaPort, MediaStream, Recording, Side
 from clutch.media.params import Address, RtpParams
 
 
@@ -24,6 +25,10 @@ class RtpStream(MediaStream, Protocol):
         With the same codec and rate all audio is kept; with another, what waits is dropped; with another
         remote the peer's real address is learnt anew. Raises `UnsupportedCodec`, and then changes nothing.
         """
+
+    def record(self, path: Path, sides: Sequence[Side]) -> Recording | None:
+        """Begin a recording that costs Python nothing per frame, one at a time; None if this plane has no
+        such thing: tap the stream. Raises `RecordError` if the recording cannot begin."""
 
 
 class MediaPlane(MediaPort[RtpStream], Protocol):

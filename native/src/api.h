@@ -128,6 +128,19 @@ struct frame_line {
     uint8_t reserved[3];
 };
 
+/* Whom a recording keeps: one channel each, the uplink first. */
+enum recording_side { RECORD_UPLINK = 1, RECORD_DOWNLINK = 2 };
+
+/* What became of a recording. */
+struct recording_news {
+    uint32_t recording;
+    int32_t error;    /* 0, or the errno that ended it: EOVERFLOW: a WAV file, 4 GiB, is full; ENOTSUP: */
+    uint32_t rate_hz; /* ... this is the file's rate, ... */
+    uint32_t new_hz;  /* ... and the leg has another one now */
+    uint64_t lost;    /* frames that are silence, because the disk was too slow */
+    bool over;        /* the last news: the file is closed */
+};
+
 /* How a plane works. Strings end with a zero byte. */
 struct plane_options {
     char backend[16];     /* "udp"; more if this build has them (native_features) */
@@ -198,3 +211,20 @@ int leg_tap(struct leg *leg, bool on);
 int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms, uint32_t gap_ms);
 void leg_close(struct leg *leg);
 void leg_release(struct leg *leg);
+
+/* ---- recordings (recorder.h): for the plane's thread; the last two for whoever has no plane ---- */
+
+struct recorder;
+struct recording;
+int recorder_open(struct recorder **recorder);
+int recorder_close(struct recorder *recorder);
+int recorder_wake_fd(const struct recorder *recorder);
+bool recorder_next(struct recorder *recorder, struct recording_news *news);
+int recording_open(struct recorder *recorder, const char *path, uint32_t sides,
+                   struct recording **recording);
+uint32_t recording_id(const struct recording *recording);
+void recording_discard(struct recording *recording);
+int leg_record(struct leg *leg, struct recording *recording);
+bool recording_put(struct recording *recording, uint64_t tick, uint32_t rate_hz, const void *uplink,
+                   const void *downlink);
+void recording_end(struct recording *recording, uint64_t tick);

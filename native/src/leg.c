@@ -17,14 +17,19 @@ static void kick(struct plane *plane)
     (void)!write(plane->kick, &one, sizeof one);
 }
 
-/* Room for a command, or NULL; only CLOSE may use the room that is kept. */
-static struct command *reserve(struct leg *leg, enum command_kind kind)
+/* Room for a command; NULL if there is none but what is kept for the `last` ones. */
+static struct command *reserve_from(struct leg *leg, enum command_kind kind, bool last)
 {
-    size_t spare = kind == COMMAND_CLOSE ? 0 : leg->plane->command_spare;
+    size_t spare = last ? 0 : leg->plane->command_spare;
     struct command *command = ring_reserve(&leg->plane->commands, sizeof *command, spare);
     if (command != NULL)
         *command = (struct command){.leg = leg, .kind = kind};
     return command;
+}
+
+static struct command *reserve(struct leg *leg, enum command_kind kind)
+{
+    return reserve_from(leg, kind, false);
 }
 
 static void submit(struct leg *leg)
@@ -147,6 +152,21 @@ int leg_tap(struct leg *leg, bool on)
     return 0;
 }
 
+int leg_record(struct leg *leg, struct recording *recording)
+{
+    if (recording == NULL && !leg->recorded)
+        return 0;
+    if (recording != NULL && leg->recorded)
+        return -EBUSY;
+    struct command *command = reserve_from(leg, COMMAND_RECORD, recording == NULL);
+    if (command == NULL)
+        return -EAGAIN;
+    command->recording = recording;
+    leg->recorded = recording != NULL;
+    submit(leg);
+    return 0;
+}
+
 int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms, uint32_t gap_ms)
 {
     int taken = 0;
@@ -170,7 +190,7 @@ void leg_close(struct leg *leg)
     if (leg->closing)
         return;
     leg->closing = true;
-    reserve(leg, COMMAND_CLOSE);
+    reserve_from(leg, COMMAND_CLOSE, true);
     submit(leg);
 }
 

@@ -21,8 +21,8 @@ static size_t power_of_two(size_t least)
 
 static int open_rings(struct plane *plane)
 {
-    /* One CLOSE per port, and what a skip at the end of the memory may waste. */
-    plane->command_spare = (plane->ports.capacity + 1) * ring_footprint(sizeof(struct command));
+    /* One CLOSE and one end of a recording per port, and what a skip at the end of the memory may waste. */
+    plane->command_spare = (2 * plane->ports.capacity + 1) * ring_footprint(sizeof(struct command));
     int error = ring_open(&plane->commands, power_of_two(plane->command_spare + PLANE_COMMAND_RING));
     if (error == 0)
         error = ring_open(&plane->frames, PLANE_FRAME_RING);

@@ -14,8 +14,12 @@
  *              no reuse of a node while somebody holds it (no ABA)
  *   each stream's downlink queue and counters (downlink.h, counters.h).
  *
- * Room in the command ring is kept for one CLOSE of every leg there can be, so leg_close cannot fail; every
- * other command may be refused with -EAGAIN, and then nothing has happened.
+ * Room in the command ring is kept for one CLOSE of every leg there can be, and for the end of its
+ * recording, so these two cannot fail; every other command may be refused with -EAGAIN, and then nothing has
+ * happened.
+ *
+ * A recorder (recorder.h) is not the plane's, but the reactor is its producer: one recorder serves one plane,
+ * and is closed after it.
  *
  * Pacing: a phase every 5 ms, four of them; each leg belongs to one and is ticked every fourth time. Legs
  * go to the emptiest phase, so packets leave evenly instead of in one burst per 20 ms. Phases that were
@@ -35,6 +39,7 @@
 
 #include "backend.h"
 #include "ports.h"
+#include "recorder.h"
 #include "ring.h"
 #include "stream.h"
 
@@ -70,9 +75,11 @@ struct leg {
     bool closing;
     int32_t codec; /* as last connected; -1 before */
     int32_t rate_hz;
+    bool recorded;
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
     bool tapped;
+    struct recording *recording; /* NULL: is not recorded */
     bool left; /* closed: packets that still come are nobody's */
     int attached; /* sockets */
     size_t phase;
@@ -81,7 +88,14 @@ struct leg {
     struct returned returned;
 };
 
-enum command_kind { COMMAND_OPEN, COMMAND_CONNECT, COMMAND_TAP, COMMAND_PRESS, COMMAND_CLOSE };
+enum command_kind {
+    COMMAND_OPEN,
+    COMMAND_CONNECT,
+    COMMAND_TAP,
+    COMMAND_PRESS,
+    COMMAND_CLOSE,
+    COMMAND_RECORD,
+};
 
 struct command {
     struct leg *leg;
@@ -90,6 +104,7 @@ struct command {
     uint32_t value;                /* TAP: on; PRESS: the event */
     uint32_t tone_ms;              /* PRESS */
     uint32_t gap_ms;
+    struct recording *recording; /* RECORD; NULL: the end */
 };
 
 struct plane {

@@ -35,6 +35,11 @@ def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str)
 
 
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_recordings_on_a_bad_disk(run_program: Callable[..., None], sanitizer: str) -> None:
+    run_program("test_recorder", sanitizer, ["-Wl,--wrap=pwrite"])
+
+
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
 def test_a_plane(run_program: Callable[..., None], backend: str, sanitizer: str) -> None:
     run_program("test_plane", sanitizer, arguments=[backend])
 
