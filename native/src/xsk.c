@@ -70,8 +70,8 @@ static int register_memory(struct xsk *xsk)
 }
 
 /* Map the ring with entries of `entry` bytes that the kernel shows at `place` in the socket. */
-static int map_ring(struct xsk *xsk, struct xsk_ring *ring, const struct xdp_ring_offset *offset, size_t entry,
-                    uint64_t place)
+static int map_ring(struct xsk *xsk, struct xsk_ring *ring, const struct xdp_ring_offset *offset,
+                    size_t entry, uint64_t place)
 {
     const int flags = MAP_SHARED | MAP_POPULATE;
     ring->map_size = offset->desc + XSK_RING * entry;
@@ -214,9 +214,14 @@ bool xsk_owns(const struct xsk *xsk, const uint8_t *data)
     return offset < MEMORY;
 }
 
+size_t xsk_offset(const struct xsk *xsk, const uint8_t *data)
+{
+    return (size_t)(data - xsk->memory) % XSK_FRAME;
+}
+
 void xsk_free(struct xsk *xsk, const uint8_t *data)
 {
-    xsk->free[xsk->free_count++] = (uint32_t)(data - xsk->memory) / XSK_FRAME * XSK_FRAME;
+    xsk->free[xsk->free_count++] = (uint32_t)((size_t)(data - xsk->memory) - xsk_offset(xsk, data));
 }
 
 bool xsk_send(struct xsk *xsk, const uint8_t *data, size_t len)

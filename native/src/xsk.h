@@ -78,6 +78,9 @@ uint8_t *xsk_frame(struct xsk *xsk);
 /* True if the address lies in this socket's memory. */
 bool xsk_owns(const struct xsk *xsk, const uint8_t *data);
 
+/* Bytes from the beginning of the piece that `data` is in. */
+size_t xsk_offset(const struct xsk *xsk, const uint8_t *data);
+
 /* Give back the piece that `data` is in. */
 void xsk_free(struct xsk *xsk, const uint8_t *data);
 
