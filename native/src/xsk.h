@@ -63,7 +63,8 @@ struct xsk_packet {
 };
 
 /* Bind to a queue of an interface; zero-copy if the driver has it, else copying. `busy_poll_us` > 0 asks the
- * kernel to poll the device for that long in xsk_flush. 0 or a negative errno. */
+ * kernel to poll the device for that long in xsk_flush. Waits a second if somebody has the queue. 0 or a
+ * negative errno. */
 int xsk_open(struct xsk *xsk, unsigned interface, unsigned queue, int busy_poll_us);
 
 /* Nothing if it is not open. */
