@@ -225,6 +225,11 @@ class Plane:
             self._lib.plane_counters(self._plane, frames, events, sends)
         return frames[0], events[0], sends[0]
 
+    @property
+    def dropped(self) -> int:
+        """Packets that came and no stream saw, as far as the backend knows: broken ones, or too many."""
+        return 0 if self._closed else self._lib.plane_dropped(self._plane)
+
     def close(self) -> None:
         """Stop the thread, close every stream, free everything. Waits for the thread: a few ms at most.
 
