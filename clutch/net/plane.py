@@ -44,6 +44,10 @@ class MediaPlane(MediaPort[RtpStream], Protocol):
         """Names of `clutch.wire.srtp.SUITES` that streams can be connected with."""
 
     @property
+    def backend(self) -> str:
+        """What carries the packets, and what it got of the machine; for people."""
+
+    @property
     def ports_in_use(self) -> int:
         """Local ports that streams have."""
 

@@ -28,6 +28,7 @@ from clutch.net.plane import MediaPlane, RtpStream
 from clutch.net.sip.endpoint import SipEndpoint
 from clutch.net.sip.session import SipSession
 from clutch.net.sip.transports import Bind
+from clutch.node.config import MediaConfig
 from clutch.node.errors import NodeError
 from clutch.node.journal import Journal
 from clutch.node.planes import check_srtp, make_plane
@@ -84,7 +85,7 @@ async def open_phone(dial: Dial, caller: AgentPort, network: Network | None = No
     """
     network = network or TrioNetwork()
     target, host = await _target(dial.target, network)
-    plane = make_plane("auto", network, host, PORTS)
+    plane = make_plane(MediaConfig(), network, host, PORTS)
     if dial.srtp:
         check_srtp(plane)
     terms = Terms(dial.codecs, must_encrypt=dial.srtp).only(plane.codecs, plane.suites if dial.srtp else ())
