@@ -32,7 +32,7 @@ from clutch.net.room import MixRoom, Rooms
 MAX_EVENTS = 64
 """Events that may wait for `next_event`; later ones are lost until there is room."""
 
-_ALWAYS = frozenset({"pcmu", "pcma", "l16"})
+_ALWAYS = frozenset({"pcmu", "pcma", "l16", "g722"})
 
 
 @attrs.define(eq=False)

@@ -17,7 +17,7 @@ struct endpoint {
     uint16_t port;
 };
 
-enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS };
+enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS, CODEC_G722 };
 
 /* Crypto suites of SRTP, by their names in SDP (RFC 4568 section 6.2, RFC 6188, RFC 7714 section 14.2). */
 enum srtp_suite {
