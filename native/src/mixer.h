@@ -3,7 +3,7 @@
  * In a tick every member has a frame of 20 ms that it says (uplink) and one that is for it alone (downlink:
  * an announcement, or silence). mixer_mix puts what it hears in the place of the latter:
  *   what the others say, each with its gain, fading from the last tick's gain to this one's;
- *   ducked, that is with `duck` as gain, while something is audible that is for it alone, and some time after;
+ *   ducked, that is with `duck` as gain, while something is audible that is for it alone, and a while after;
  *   what is whispered to it: a member that whispers is heard by one ear and by nobody else, not even if that
  *     ear leaves. It hears all the others as ever;
  *   what is for it alone. The sum is clipped.

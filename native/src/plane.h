@@ -86,7 +86,7 @@ struct leg {
     int attached; /* sockets */
     size_t phase;
     struct seat *seat;           /* in a room; NULL: in none */
-    struct leg *next, *previous; /* legs of the phase, but those in rooms; once detached, `next` links leaving */
+    struct leg *next, *previous; /* legs of the phase that sit in no room; once detached, of `leaving` */
     /* the reactor's, then the caller's */
     struct returned returned;
 };
