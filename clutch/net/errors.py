@@ -26,6 +26,10 @@ class RoomError(Exception):
     or the plane cannot do it now. Nothing has happened."""
 
 
+class BackendUnavailable(NetworkError):
+    """No backend that the media plane was told to use works on this machine."""
+
+
 class ResolveFailed(NetworkError):
     """A host name has no address."""
 
