@@ -30,6 +30,7 @@ module g722.so
 module l16.so
 module opus.so
 module aufile.so
+module srtp.so
 module sndfile.so
 snd_path {folder}
 module_tmp account.so
@@ -93,10 +94,12 @@ def netstring(message: dict[str, str]) -> bytes:
 
 
 @asynccontextmanager
-async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, int]) -> AsyncIterator[Keypad]:
+async def answering(
+    folder: Path, source: Path, codec: str, ports: tuple[int, int], encryption: str = ""
+) -> AsyncIterator[Keypad]:
     """A phone that answers at once; `ports` are for SIP and for its remote control."""
     port, control = ports
-    prepare(folder, source, codec, port=port, answer="auto")
+    prepare(folder, source, codec, port=port, answer="auto", encryption=encryption)
     with (folder / "config").open("a") as config:
         config.write(ANSWERING.format(control=control))
     async with trio.open_nursery() as nursery:
@@ -114,24 +117,34 @@ async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, in
         process.terminate()
 
 
-def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str) -> None:
-    """Write the configuration of a phone."""
+def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str, encryption: str = "") -> None:
+    """Write the configuration of a phone. `encryption` is ``srtp`` to offer it, ``srtp-mand`` to insist."""
     folder.mkdir()
     config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
     (folder / "config").write_text(config)
     account = f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
+    if encryption:
+        account += f";mediaenc={encryption}"
     (folder / "accounts").write_text(account + "\n")
     (folder / "contacts").write_text("")
 
 
 def call(
-    folder: Path, target: str, source: Path, codec: str, *, port: int, seconds: int = 8, mux: bool = False
+    folder: Path,
+    target: str,
+    source: Path,
+    codec: str,
+    *,
+    port: int,
+    seconds: int = 8,
+    mux: bool = False,
+    encryption: str = "",
 ) -> Dump:
     """Dial, say `source`, hang up after `seconds` or at the end of the sound; return both dumps.
 
-    `mux` offers RTCP on the RTP port (RFC 5761).
+    `mux` offers RTCP on the RTP port (RFC 5761); for `encryption` see `prepare`.
     """
-    prepare(folder, source, codec, port=port, answer="manual")
+    prepare(folder, source, codec, port=port, answer="manual", encryption=encryption)
     with (folder / "config").open("a") as config:
         config.write(f"rtcp_mux {'yes' if mux else 'no'}\n")
     done = subprocess.run(
