@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from clutch.media.g711 import encode_ulaw
 from clutch.media.wav import read_wav
 
 SCENARIO = Path(__file__).parent / "scenarios"
-OPTIONS = ["-i", "127.0.0.1", "-nostdin", "-trace_err"]
+OPTIONS = ["-nostdin", "-trace_err"]
 
 
 def raw_ulaw(wav: Path, path: Path, seconds: float) -> Path:
@@ -19,10 +20,21 @@ def raw_ulaw(wav: Path, path: Path, seconds: float) -> Path:
     return path
 
 
-def run(scenario: str, target: str, folder: Path, *arguments: str, timeout_s: float = 120) -> str:
-    """Run a scenario to its end in a folder; raises AssertionError with sipp's errors if a call failed."""
+def run(
+    scenario: str,
+    target: str,
+    folder: Path,
+    *arguments: str,
+    timeout_s: float = 120,
+    ip: str = "127.0.0.1",
+    enter: Sequence[str] = (),
+) -> str:
+    """Run a scenario to its end in a folder; raises AssertionError with sipp's errors if a call failed.
+
+    `enter` is put in front of the command, to run it elsewhere.
+    """
     done = subprocess.run(
-        ["sipp", target, "-sf", str(SCENARIO / f"{scenario}.xml"), *OPTIONS, *arguments],
+        [*enter, "sipp", target, "-i", ip, "-sf", str(SCENARIO / f"{scenario}.xml"), *OPTIONS, *arguments],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
