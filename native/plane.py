@@ -151,7 +151,8 @@ class Plane:
         local = ffi.new("struct endpoint *")
         write_endpoint(local, (local_ip, 0), ffi)
         if options.backend not in features():
-            raise MediaError(errno.ENOTSUP, f"this build has no backend {options.backend!r}")
+            why = f"start the media plane: no backend {options.backend!r} in this build"
+            raise MediaError(errno.ENOTSUP, why)
         made = ffi.new("struct plane **")
         opened = lib.plane_open(made, local, first_port, last_port, write_options(options, ffi))
         check(opened, f"start the media plane on {options.backend}")
