@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -115,7 +114,7 @@ async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, in
         process.terminate()
 
 
-def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str) -> None:
+def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str, ip: str = "127.0.0.1") -> None:
     """Write the configuration of a phone."""
     folder.mkdir()
     config = CONFIG.format(ip=ip, port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
@@ -141,7 +140,7 @@ def call(
 
     `mux` offers RTCP on the RTP port (RFC 5761). `enter` is put in front of the command, to run it elsewhere.
     """
-    prepare(folder, source, codec, port=port, answer="manual")
+    prepare(folder, source, codec, port=port, answer="manual", ip=ip)
     with (folder / "config").open("a") as config:
         config.write(f"rtcp_mux {'yes' if mux else 'no'}\n")
     done = subprocess.run(
