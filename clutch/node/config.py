@@ -152,7 +152,7 @@ class MediaConfig:
     busy_poll_us: Annotated[int, Between(0, 1_000_000)] = 0
     """How long the kernel looks for packets in the device itself before the C core's thread sleeps."""
     xdp_mode: Literal["auto", "driver", "generic"] = "auto"
-    """Where af_xdp takes packets: in the interface's driver, behind it, or in the driver if that can do it."""
+    """Where af_xdp takes packets: in the interface's driver, or behind it; `auto` tries the driver first."""
 
 
 @attrs.frozen

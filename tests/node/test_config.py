@@ -92,7 +92,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         value, default = getattr(config, section.name), getattr(Config(), section.name)
         for key in attrs.fields(type(value)) if attrs.has(type(value)) else ():
             assert getattr(value, key.name) != getattr(default, key.name), f"{section.name}.{key.name}"
-    assert config.sip == SipConfig("0.0.0.0", 5070, False, "192.0.2.1")
+    assert config.sip == SipConfig("192.0.2.9", 5070, False, "192.0.2.1")
     assert config.http == HttpConfig("::1", 0)
     assert config.dialplan == {"hello": PlayAgent(Path("hello.wav")), "hum": ToneAgent(500)}
     assert config.recordings == Path("tapes")
