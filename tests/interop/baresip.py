@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
+
+from tests.native.cable import End
 
 CONFIG = """\
 poll_method epoll
@@ -117,7 +119,8 @@ async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, in
 def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str, ip: str = "127.0.0.1") -> None:
     """Write the configuration of a phone."""
     folder.mkdir()
-    config = CONFIG.format(ip=ip, port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
+    rtp = {"rtp": port + 2, "rtp_end": port + 42}
+    config = CONFIG.format(ip=ip, port=port, source=source, folder=folder, **rtp)
     (folder / "config").write_text(config)
     account = f"<sip:phone@{ip}:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
     (folder / "accounts").write_text(account + "\n")
@@ -133,13 +136,13 @@ def call(
     port: int,
     seconds: int = 8,
     mux: bool = False,
-    ip: str = "127.0.0.1",
-    enter: Sequence[str] = (),
+    end: End | None = None,
 ) -> Dump:
     """Dial, say `source`, hang up after `seconds` or at the end of the sound; return both dumps.
 
-    `mux` offers RTCP on the RTP port (RFC 5761). `enter` is put in front of the command, to run it elsewhere.
+    `mux` offers RTCP on the RTP port (RFC 5761). The phone is at `end` of a cable, if not on loopback.
     """
+    ip, enter = (end.ip, end.enter) if end else ("127.0.0.1", [])
     prepare(folder, source, codec, port=port, answer="manual", ip=ip)
     with (folder / "config").open("a") as config:
         config.write(f"rtcp_mux {'yes' if mux else 'no'}\n")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 from clutch.media.g711 import encode_ulaw
 from clutch.media.wav import read_wav
+from tests.native.cable import End
 
 SCENARIO = Path(__file__).parent / "scenarios"
 OPTIONS = ["-nostdin", "-trace_err"]
@@ -26,13 +26,13 @@ def run(
     folder: Path,
     *arguments: str,
     timeout_s: float = 120,
-    ip: str = "127.0.0.1",
-    enter: Sequence[str] = (),
+    end: End | None = None,
 ) -> str:
     """Run a scenario to its end in a folder; raises AssertionError with sipp's errors if a call failed.
 
-    `enter` is put in front of the command, to run it elsewhere.
+    sipp is at `end` of a cable, if not on loopback.
     """
+    ip, enter = (end.ip, end.enter) if end else ("127.0.0.1", [])
     done = subprocess.run(
         [*enter, "sipp", target, "-i", ip, "-sf", str(SCENARIO / f"{scenario}.xml"), *OPTIONS, *arguments],
         cwd=folder,
