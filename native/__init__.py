@@ -4,7 +4,7 @@ May come in: C for the per-packet path, and the thinnest Python that makes it sa
 signalling, or anything above. Without a compiled library everything imports and `available` is False.
 """
 
-from native.core import Core, Report, Tick
+from native.core import Core, Relayed, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason
 from native.plane import FrameTuple, Plane, Stream
@@ -22,6 +22,7 @@ __all__ = [
     "Params",
     "Plane",
     "PlaneOptions",
+    "Relayed",
     "Report",
     "Stats",
     "Stream",

@@ -92,6 +92,7 @@ class Stats(NamedTuple):
     remote_jitter_us: int
     round_trips: int
     round_trip_us: int
+    relayed: int
 
 
 class Dtmf(NamedTuple):

@@ -59,7 +59,7 @@ MediaEvent = Dtmf | MediaTimeout
 @attrs.frozen
 class MediaStats:
     """Counters of one stream since it was opened, and gauges. Every received audio packet is in exactly one
-    of played, late, duplicate, discarded, or still waiting in the jitter buffer.
+    of played, late, duplicate, discarded, relayed, or still waiting in the jitter buffer.
 
     What is called remote is the peer's view of what we send, from its last RTCP report.
     """
@@ -98,6 +98,8 @@ class MediaStats:
     """How often the round trip was measured."""
     round_trip_us: int = 0
     """The last result; a gauge."""
+    relayed: int = 0
+    """Audio packets that went on to the bridged stream and were not decoded here."""
 
     @property
     def loss_percent(self) -> float:

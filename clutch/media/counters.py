@@ -32,3 +32,4 @@ class Counters:
     remote_jitter_us: int = 0
     round_trips: int = 0
     round_trip_us: int = 0
+    relayed: int = 0

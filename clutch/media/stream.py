@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import attrs
 
+from clutch.media.bridge import Bridge, Relayed, check_bridge
 from clutch.media.counters import Counters
 from clutch.media.downlink import Downlink, Outgoing
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import PayloadFormat, payload_format
+from clutch.media.relay import Numbers
 from clutch.media.reports import Compound, Heard, Reports
 from clutch.media.source import SourceLock
 from clutch.media.uplink import ParsedRtp, StreamEvent, Uplink
@@ -34,6 +36,7 @@ class Tick(NamedTuple):
     tick: int
     """Ticks since the stream was opened."""
     rate_hz: int
+    """0, and no PCM, while the stream is bridged and nobody listens."""
     uplink: bytes
     """What the peer said: one frame of 16-bit native-endian PCM."""
     downlink: bytes
@@ -57,9 +60,14 @@ class _Connection:
     reports: Reports
 
     @property
+    def destination(self) -> Address:
+        """Where RTP goes."""
+        return self.source.destination
+
+    @property
     def rtcp(self) -> Address:
         """Where RTCP goes and must come from."""
-        here = self.source.destination
+        here = self.destination
         if self.params.rtcp is None:
             return here
         if here == self.params.remote:
@@ -80,6 +88,7 @@ class TwinStream:
     """Read them; only the stream and `count_malformed` count."""
     _downlink: Downlink
     _cname: bytes
+    _bridge: Bridge
     _connection: _Connection | None = None
     _ticks: int = 0
 
@@ -90,7 +99,8 @@ class TwinStream:
         `cname` is its name in reports, `CNAME_BYTES` long.
         """
         counters = Counters()
-        return cls(counters, Downlink(ssrc, sequence, timestamp, counters), cname)
+        downlink = Downlink(ssrc, sequence, timestamp, counters)
+        return cls(counters, downlink, cname, Bridge(downlink))
 
     @property
     def ssrc(self) -> int:
@@ -121,8 +131,10 @@ class TwinStream:
             clock_hz = params.codec.rtp_clock_hz
             reports = Reports.start(self._downlink, self.counters, self._cname, clock_hz, now_us)
             self._connection = _Connection(params, codec, source, uplink, reports)
+            self._bridge.attach(self._connection)
             return
         if not old.params.codec.same_pcm(params.codec):
+            self._bridge.cut()
             self._downlink.clear()
             old.reports.set_clock(params.codec.rtp_clock_hz)
         if not old.params.receive:
@@ -130,13 +142,24 @@ class TwinStream:
         old.uplink.reconnect(params, codec.decode, now_us)
         old.params, old.format = params, codec
 
-    def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> None:
-        """A packet came. Before the first `connect` it is ignored."""
-        connection = self._connection
-        if connection is not None and connection.uplink.receive(packet, source, now_us):
-            is_audio = packet.payload_type == connection.params.codec.payload_type
-            timestamp = packet.timestamp if is_audio else None
-            connection.reports.count(packet.ssrc, packet.sequence, timestamp, now_us)
+    def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> Relayed | None:
+        """A packet came. Before the first `connect` it is ignored.
+
+        Returns what the bridged stream is to send of it.
+        """
+        connection, bridge = self._connection, self._bridge
+        if connection is None:
+            return None
+        known = connection.uplink.ssrc
+        if not connection.uplink.receive(packet, source, now_us, keep=bridge.listens):
+            return None
+        is_audio = packet.payload_type == connection.params.codec.payload_type
+        timestamp = packet.timestamp if is_audio else None
+        connection.reports.count(packet.ssrc, packet.sequence, timestamp, now_us)
+        if packet.ssrc != known:
+            bridge.new_source()
+        came = Numbers(packet.sequence, packet.timestamp)
+        return bridge.relay(came, packet.payload, now_us, audio=is_audio, marker=packet.marker)
 
     def receive_report(self, heard: Heard | None, source: Address, now_us: int, *, muxed: bool) -> None:
         """A report came, on the RTP port if `muxed`, else on the one above; None if it was malformed.
@@ -163,20 +186,54 @@ class TwinStream:
         connection = self._connection
         if connection is None:
             return None
-        samples, concealed = connection.uplink.tick(now_us)
+        uplink, concealed = self._play(connection, now_us)
         timestamp = self._downlink.timestamp
-        downlink, packet = self._downlink.tick(connection.params, connection.format.encode)
+        packet = None
+        if self._bridge.tick():
+            downlink, packet = self._downlink.tick(connection.params, connection.format.encode)
+        else:
+            downlink = self._bridge.hear()
         report = connection.reports.tick(timestamp, now_us)
+        connection.uplink.watch(now_us)
         return Tick(
             index,
-            self.rate_hz,
-            samples.tobytes(),
-            downlink,
+            self.rate_hz if uplink else 0,
+            uplink,
+            downlink if uplink else b"",
             concealed,
             packet,
-            connection.source.destination,
+            connection.destination,
             connection.due(report) if report else None,
         )
+
+    def _play(self, connection: _Connection, now_us: int) -> tuple[bytes, bool]:
+        """What the peer said, if somebody listens."""
+        if not self._bridge.listens:
+            return b"", False
+        samples, concealed = connection.uplink.play(now_us)
+        self._bridge.keep(samples)
+        return samples.tobytes(), concealed
+
+    def bridge(self, other: TwinStream, now_us: int) -> tuple[list[Relayed], list[Relayed]]:
+        """What either accepts leaves through the other from now on; a bridge before it ends.
+
+        Returns what this one and what the other is to send at once. Raises `CannotBridge`.
+        """
+        ours, theirs = self._connection, other._connection
+        check_bridge(ours.params if ours else None, theirs.params if theirs else None)
+        return self._bridge.join(other._bridge, now_us)
+
+    def unbridge(self) -> None:
+        """Send for itself again, both of them, as soon as the jitter buffers play."""
+        self._bridge.unjoin()
+
+    def tap(self, *, on: bool) -> None:
+        """Have PCM in every tick even if bridged, or not."""
+        self._bridge.tap(on=on)
+
+    def close(self) -> None:
+        """The bridge ends at once."""
+        self._bridge.cut()
 
     def bye(self, now_us: int) -> DueReport | None:
         """The last report of a stream that is about to be closed, if it is to send one."""

@@ -71,8 +71,10 @@ struct leg {
     bool closing;
     int32_t codec; /* as last connected; -1 before */
     int32_t rate_hz;
+    struct leg *bridged; /* with whom, as last commanded */
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
+    struct leg *other; /* that the stream was last bridged with; means nothing if it is not */
     bool tapped;
     bool left; /* closed: packets that still come are nobody's */
     int attached; /* sockets */
@@ -82,7 +84,7 @@ struct leg {
     struct returned returned;
 };
 
-enum command_kind { COMMAND_OPEN, COMMAND_CONNECT, COMMAND_TAP, COMMAND_PRESS, COMMAND_CLOSE };
+enum command_kind { COMMAND_OPEN, COMMAND_CONNECT, COMMAND_TAP, COMMAND_PRESS, COMMAND_CLOSE, COMMAND_BRIDGE, COMMAND_UNBRIDGE };
 
 struct command {
     struct leg *leg;
@@ -91,6 +93,7 @@ struct command {
     uint32_t value;                /* TAP: on; PRESS: the event */
     uint32_t tone_ms;              /* PRESS */
     uint32_t gap_ms;
+    struct leg *other; /* BRIDGE */
 };
 
 struct plane {

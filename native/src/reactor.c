@@ -85,6 +85,7 @@ static void remove_leg(struct plane *plane, struct leg *leg)
     struct media_report report;
     stream_bye(leg->stream, plane->now_us, &report);
     send_report(plane, leg, &report);
+    bridge_cut(leg->stream);
     if (leg->next != NULL)
         leg->next->previous = leg->previous;
     if (leg->previous != NULL)
@@ -124,6 +125,24 @@ static void connect_leg(struct plane *plane, struct leg *leg, struct connection 
     give_back(plane, &connection->returned);
 }
 
+/* What waits at one leg goes ahead through the other. */
+static void flush_to(struct plane *plane, struct leg *from, struct leg *to)
+{
+    struct media_relay relay;
+    while (stream_flush(from->stream, plane->now_us, plane->packet, &relay))
+        send_on(plane, &to->rtp, relay.data, relay.len, &relay.to);
+}
+
+static void bridge_legs(struct plane *plane, struct leg *one, struct leg *other)
+{
+    if (stream_bridge(one->stream, other->stream) != 0)
+        return;
+    one->other = other;
+    other->other = one;
+    flush_to(plane, one, other);
+    flush_to(plane, other, one);
+}
+
 static void run_command(struct plane *plane, const struct command *command)
 {
     struct leg *leg = command->leg;
@@ -136,12 +155,19 @@ static void run_command(struct plane *plane, const struct command *command)
         break;
     case COMMAND_TAP:
         leg->tapped = command->value != 0;
+        stream_tap(leg->stream, leg->tapped);
         break;
     case COMMAND_PRESS:
         stream_press(leg->stream, (uint8_t)command->value, command->tone_ms, command->gap_ms);
         break;
     case COMMAND_CLOSE:
         remove_leg(plane, leg);
+        break;
+    case COMMAND_BRIDGE:
+        bridge_legs(plane, leg, command->other);
+        break;
+    case COMMAND_UNBRIDGE:
+        stream_unbridge(leg->stream);
         break;
     }
 }
@@ -166,7 +192,10 @@ void reactor_receive(const struct leg_socket *socket, uint8_t *data, size_t len,
         stream_receive_rtcp(leg->stream, data, len, source, leg->plane->now_us);
         return;
     }
-    stream_receive(leg->stream, data, len, source, leg->plane->now_us);
+    struct media_relay relay;
+    stream_receive(leg->stream, data, len, source, leg->plane->now_us, &relay);
+    if (relay.len > 0)
+        send_on(leg->plane, &leg->other->rtp, relay.data, relay.len, &relay.to);
     report_events(leg->plane, leg);
 }
 

@@ -18,8 +18,7 @@ static void count(struct stream *stream, enum media_counter which)
     counter_add(&stream->counters[which], 1);
 }
 
-/* Where RTP goes, and must come from once it is locked. */
-static const struct endpoint *rtp_destination(const struct stream *stream)
+const struct endpoint *stream_destination(const struct stream *stream)
 {
     return stream->source.is_locked ? &stream->source.locked : &stream->params.remote;
 }
@@ -27,7 +26,7 @@ static const struct endpoint *rtp_destination(const struct stream *stream)
 /* Where RTCP goes and must come from. */
 static struct endpoint rtcp_destination(const struct stream *stream)
 {
-    const struct endpoint *rtp = rtp_destination(stream);
+    const struct endpoint *rtp = stream_destination(stream);
     if (stream->params.rtcp.port == 0)
         return *rtp;
     if (same_endpoint(rtp, &stream->params.remote))
@@ -53,14 +52,14 @@ struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp, const
         return NULL;
     memset(stream, 0, sizeof *stream);
     stream->ssrc = ssrc;
-    stream->seq = seq;
-    stream->timestamp = timestamp;
+    stream->next = (struct relay_numbers){.timestamp = timestamp, .seq = seq};
     reports_init(&stream->reports, ssrc, cname);
     return stream;
 }
 
 void stream_free(struct stream *stream)
 {
+    bridge_cut(stream);
     playout_free(stream->playout);
     free(stream);
 }
@@ -76,6 +75,7 @@ struct playout *stream_connect(struct stream *stream, const struct media_params 
 {
     struct playout *spare = playout;
     if (stream_changes_codec(stream, params)) {
+        bridge_cut(stream);
         if (stream->playout != NULL)
             playout_reset(stream->playout);
         else
@@ -120,8 +120,8 @@ int stream_setup(struct stream *stream, const struct media_params *params, int64
 /* The peer's view of what we sent. */
 static void hear_block(struct stream *stream, const struct rtcp_block *block, int64_t now_us)
 {
-    uint64_t sent = counter_read(&stream->counters[PACKETS_SENT]);
-    uint16_t since = (uint16_t)(stream->seq - 1 - block->highest);
+    uint64_t sent = stream->numbers_used;
+    uint16_t since = (uint16_t)(stream->next.seq - 1 - block->highest);
     int64_t round_trip = reports_round_trip(block, now_us);
     if (round_trip >= 0) {
         count(stream, ROUND_TRIPS);
@@ -172,7 +172,7 @@ static void write_report(struct stream *stream, int64_t now_us, bool bye, struct
         .cname = stream->reports.cname,
         .is_sender = reports_is_sender(&stream->reports, packets),
         .ntp = reports_ntp(now_us),
-        .timestamp = stream->timestamp,
+        .timestamp = stream->next.timestamp,
         .packets = packets,
         .octets = stream->reports.octets,
         .bye = bye,
@@ -225,8 +225,7 @@ static void finish_key(struct stream *stream)
     emit(stream, &event, dtmf_finish(&stream->keys_in, &event));
 }
 
-/* In which the durations of telephone events count; their timestamps are on the clock of the audio. */
-static uint32_t event_clock_hz(const struct stream *stream)
+uint32_t stream_event_clock_hz(const struct stream *stream)
 {
     int32_t own = stream->params.event_clock_hz;
     return (uint32_t)(own != 0 ? own : stream->playout->clock_hz);
@@ -236,7 +235,7 @@ static void hear_key(struct stream *stream, const struct rtp_packet *rtp, int64_
 {
     struct media_event events[2];
     emit(stream, events,
-         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, event_clock_hz(stream), events));
+         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, stream_event_clock_hz(stream), events));
 }
 
 static void admit_ssrc(struct stream *stream, uint32_t ssrc)
@@ -245,6 +244,7 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
         count(stream, SSRC_CHANGES);
         playout_reset(stream->playout);
         reception_restart(&stream->reception);
+        bridge_new_source(stream);
         finish_key(stream);
         stream->keys_in.known = false;
     }
@@ -265,12 +265,13 @@ static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bo
                 (uint64_t)reception_jitter(&stream->reception) * 1000000 / clock_hz);
 }
 
-void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
-                    const struct endpoint *source, int64_t now_us)
+void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const struct endpoint *source,
+                    int64_t now_us, struct media_relay *relay)
 {
     struct rtp_packet rtp;
+    relay->len = 0;
     if (rtp_is_rtcp(packet, len)) {
-        hear_report(stream, packet, len, source, rtp_destination(stream), now_us);
+        hear_report(stream, packet, len, source, stream_destination(stream), now_us);
         return;
     }
     if (rtp_parse(packet, len, &rtp) != 0) {
@@ -298,23 +299,33 @@ void stream_receive(struct stream *stream, const uint8_t *packet, size_t len,
     stream->timed_out = false;
     admit_ssrc(stream, rtp.ssrc);
     note_arrival(stream, &rtp, audio, now_us);
-    if (audio)
+    if (!audio)
+        hear_key(stream, &rtp, now_us);
+    else if (bridge_listens(stream))
         playout_insert(stream->playout, rtp.seq, rtp.timestamp, rtp.payload, rtp.len, now_us);
     else
-        hear_key(stream, &rtp, now_us);
+        count(stream, RELAYED);
+    if (stream->bridge.to != NULL)
+        bridge_pass(stream, packet + (rtp.payload - packet), rtp, audio, now_us, relay);
 }
 
 /* ---- the tick ---- */
 
+void stream_count_sent(struct stream *stream, size_t len)
+{
+    stream->reports.octets += (uint32_t)len;
+    count(stream, PACKETS_SENT);
+}
+
 static void send_packet(struct stream *stream, struct media_tick *tick, struct rtp_packet *rtp)
 {
-    rtp->seq = stream->seq++;
+    rtp->seq = stream->next.seq++;
     rtp->ssrc = stream->ssrc;
     rtp_write_header(tick->packet, rtp);
     tick->packet_len = RTP_HEADER + rtp->len;
-    tick->to = *rtp_destination(stream);
-    stream->reports.octets += (uint32_t)rtp->len;
-    count(stream, PACKETS_SENT);
+    tick->to = *stream_destination(stream);
+    stream->numbers_used++;
+    stream_count_sent(stream, rtp->len);
 }
 
 static void send_audio(struct stream *stream, struct media_tick *tick)
@@ -329,7 +340,7 @@ static void send_audio(struct stream *stream, struct media_tick *tick)
     struct rtp_packet rtp = {
         .payload_type = (uint8_t)stream->params.payload_type,
         .marker = !stream->audio_sent,
-        .timestamp = stream->timestamp,
+        .timestamp = stream->next.timestamp,
         .len = (size_t)len,
     };
     stream->audio_sent = true;
@@ -339,9 +350,9 @@ static void send_audio(struct stream *stream, struct media_tick *tick)
 static bool send_key(struct stream *stream, struct media_tick *tick)
 {
     struct dtmf_packet key;
-    uint32_t frame = event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
+    uint32_t frame = stream_event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
     if (stream->params.telephone_event < 0
-        || !dtmf_step(&stream->keys_out, stream->timestamp, frame, &key))
+        || !dtmf_step(&stream->keys_out, stream->next.timestamp, frame, &key))
         return false;
     struct rtp_packet rtp = {
         .payload_type = (uint8_t)stream->params.telephone_event,
@@ -369,6 +380,30 @@ static void check_times(struct stream *stream, int64_t now_us)
     }
 }
 
+/* The tick's PCM, if somebody wants it. */
+static void play(struct stream *stream, int64_t now_us, struct media_tick *tick)
+{
+    struct playout *playout = stream->playout;
+    if (!bridge_listens(stream))
+        return;
+    tick->rate_hz = playout->rate_hz;
+    tick->concealed = playout_tick(playout, now_us, tick->uplink);
+    if (stream->bridge.to != NULL)
+        playout_keep(playout, tick->uplink);
+}
+
+/* The tick of a stream that sends by itself. */
+static void speak(struct stream *stream, struct media_tick *tick)
+{
+    size_t frame = stream->playout->frame;
+    if (!stream->params.send) {
+        downlink_read(&stream->downlink, tick->downlink, frame);
+        memset(tick->downlink, 0, frame * sizeof *tick->downlink);
+    } else if (!send_key(stream, tick)) {
+        send_audio(stream, tick);
+    }
+}
+
 void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
 {
     tick->index = stream->ticks++;
@@ -376,22 +411,20 @@ void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
     tick->rate_hz = 0;
     tick->concealed = false;
     tick->report.len = 0;
-    struct playout *playout = stream->playout;
-    if (playout == NULL)
+    if (stream->playout == NULL)
         return;
-    tick->rate_hz = playout->rate_hz;
-    tick->concealed = playout_tick(playout, now_us, tick->uplink);
-    if (!stream->params.send) {
-        downlink_read(&stream->downlink, tick->downlink, playout->frame);
-        memset(tick->downlink, 0, playout->frame * sizeof *tick->downlink);
-    } else if (!send_key(stream, tick)) {
-        send_audio(stream, tick);
-    }
+    play(stream, now_us, tick);
+    bool speaks = bridge_tick(stream);
+    if (speaks)
+        speak(stream, tick);
+    else if (tick->rate_hz != 0)
+        bridge_hear(stream, tick->downlink);
     if (now_us >= stream->reports.due_us) {
         write_report(stream, now_us, false, &tick->report);
         reports_next(&stream->reports, now_us);
     }
-    stream->timestamp += playout->frame_ticks;
+    if (speaks)
+        stream->next.timestamp += stream->playout->frame_ticks;
     check_times(stream, now_us);
 }
 

@@ -12,13 +12,14 @@
  * that may not send still consumes its queue, so that nobody who speaks into it stalls on hold.
  *
  * The functions that Python calls are declared in api.h: stream_new, stream_free, stream_setup (connect with
- * allocation), receive (on the RTP port), receive_rtcp (on the port above), tick, bye (the last report, for a
+ * allocation), receive (on the RTP port; what goes on to a bridged stream is changed in place), receive_rtcp (on the port above), tick, bye (the last report, for a
  * stream that is about to be closed), next_event, send, clear, queued, dial, stats. `cname` of stream_new is
  * MEDIA_CNAME characters.
  */
 #ifndef CLUTCH_STREAM_H
 #define CLUTCH_STREAM_H
 
+#include "bridge.h"
 #include "dtmf.h"
 #include "downlink.h"
 #include "playout.h"
@@ -52,10 +53,11 @@ struct stream {
     uint8_t report[MEDIA_REPORT_MAX]; /* the last one, on its way out */
     int64_t received_us; /* last accepted packet, or connect */
     uint64_t ticks;
+    uint64_t numbers_used;     /* sequence numbers up to `next`, those of packets that were lost before us included */
+    struct relay_numbers next; /* of the next packet */
     uint32_t ssrc;
-    uint32_t timestamp;
     uint32_t peer_ssrc;
-    uint16_t seq;
+    struct bridge bridge;
     bool peer_known;
     bool audio_sent;
     bool timed_out;
@@ -72,6 +74,15 @@ int stream_prepare(const struct media_params *params, struct playout **playout);
  * allowed), or NULL. */
 struct playout *stream_connect(struct stream *stream, const struct media_params *params,
                                struct playout *playout, int64_t now_us);
+
+/* Where RTP goes, and must come from once that is known. */
+const struct endpoint *stream_destination(const struct stream *stream);
+
+/* In which the durations of telephone events count; their timestamps are on the clock of the audio. */
+uint32_t stream_event_clock_hz(const struct stream *stream);
+
+/* A packet with `len` bytes of payload leaves as one of the stream's. */
+void stream_count_sent(struct stream *stream, size_t len);
 
 /* Press a key: `event` of RFC 4733, for tone_ms, then silence for gap_ms. False if too many are waiting. */
 bool stream_press(struct stream *stream, uint8_t event, uint32_t tone_ms, uint32_t gap_ms);

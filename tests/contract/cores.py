@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import attrs
 
 import native
 from actors.call import Dtmf, MediaEvent, MediaStats, MediaTimeout
+from clutch.media.bridge import Relayed
 from clutch.media.params import Address, RtpParams
 from clutch.media.stream import DueReport, TwinStream
 from clutch.media.uplink import Idle
@@ -41,20 +42,36 @@ class TickResult(NamedTuple):
     report: ReportSent | None
 
 
+class RelayedPacket(NamedTuple):
+    """What leaves through the bridged stream."""
+
+    data: bytes
+    destination: Address
+
+
 class StreamUnderTest(Protocol):
     """One stream of either core, sans-IO: datagrams as bytes."""
 
     def connect(self, params: RtpParams, now_us: int) -> None:
         """Start, or go on with other parameters."""
 
-    def receive(self, data: bytes, source: Address, now_us: int) -> None:
-        """A datagram came."""
+    def receive(self, data: bytes, source: Address, now_us: int) -> RelayedPacket | None:
+        """A datagram came; what the bridged stream sends of it."""
 
     def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
         """A datagram came on the RTCP port."""
 
     def tick(self, now_us: int) -> TickResult | None:
         """20 ms passed; None before `connect`."""
+
+    def bridge(self, other: Self, now_us: int) -> tuple[list[RelayedPacket], list[RelayedPacket]]:
+        """Bridge with another; what this one and what the other one sends at once."""
+
+    def unbridge(self) -> None:
+        """End the bridge."""
+
+    def tap(self, *, on: bool) -> None:
+        """Listen, or not."""
 
     def bye(self, now_us: int) -> ReportSent | None:
         """The last report."""
@@ -93,17 +110,17 @@ class TwinUnderTest:
         """See `StreamUnderTest`."""
         self._core.connect(params, now_us)
 
-    def receive(self, data: bytes, source: Address, now_us: int) -> None:
+    def receive(self, data: bytes, source: Address, now_us: int) -> RelayedPacket | None:
         """See `StreamUnderTest`."""
         if is_rtcp(data):
             self._core.receive_report(read_report(data, self._core.ssrc), source, now_us, muxed=True)
-            return
+            return None
         try:
             packet = RtpPacket.parse(data)
         except MalformedPacket:
             self._core.count_malformed()
-        else:
-            self._core.receive(packet, source, now_us)
+            return None
+        return _packed(self._core.receive(packet, source, now_us))
 
     def tick(self, now_us: int) -> TickResult | None:
         """See `StreamUnderTest`."""
@@ -118,6 +135,19 @@ class TwinUnderTest:
     def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
         """See `StreamUnderTest`."""
         self._core.receive_report(read_report(data, self._core.ssrc), source, now_us, muxed=False)
+
+    def bridge(self, other: Self, now_us: int) -> tuple[list[RelayedPacket], list[RelayedPacket]]:
+        """See `StreamUnderTest`."""
+        ours, theirs = self._core.bridge(other._core, now_us)
+        return [_packed_one(item) for item in ours], [_packed_one(item) for item in theirs]
+
+    def unbridge(self) -> None:
+        """See `StreamUnderTest`."""
+        self._core.unbridge()
+
+    def tap(self, *, on: bool) -> None:
+        """See `StreamUnderTest`."""
+        self._core.tap(on=on)
 
     def bye(self, now_us: int) -> ReportSent | None:
         """See `StreamUnderTest`."""
@@ -156,6 +186,7 @@ class NativeUnderTest:
     """`native.Core`."""
 
     _core: native.Core
+    _connected: bool = False
 
     @classmethod
     def open(cls, ssrc: int, sequence: int, timestamp: int) -> NativeUnderTest:
@@ -172,19 +203,34 @@ class NativeUnderTest:
             params.remote, codec.name, codec.rate_hz, codec.payload_type, event, *flags, params.rtcp, *clocks
         )
         self._core.connect(native_params, now_us)
+        self._connected = True
 
-    def receive(self, data: bytes, source: Address, now_us: int) -> None:
+    def receive(self, data: bytes, source: Address, now_us: int) -> RelayedPacket | None:
         """See `StreamUnderTest`."""
-        self._core.receive(data, source, now_us)
+        relayed = self._core.receive(data, source, now_us)
+        return RelayedPacket(*relayed) if relayed else None
 
     def tick(self, now_us: int) -> TickResult | None:
         """See `StreamUnderTest`."""
         tick = self._core.tick(now_us)
-        return TickResult(*tick[:7], _sent(tick.report)) if tick.rate_hz else None
+        return TickResult(*tick[:7], _sent(tick.report)) if self._connected else None
 
     def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
         """See `StreamUnderTest`."""
         self._core.receive_rtcp(data, source, now_us)
+
+    def bridge(self, other: Self, now_us: int) -> tuple[list[RelayedPacket], list[RelayedPacket]]:
+        """See `StreamUnderTest`."""
+        ours, theirs = self._core.bridge(other._core, now_us)
+        return [RelayedPacket(*item) for item in ours], [RelayedPacket(*item) for item in theirs]
+
+    def unbridge(self) -> None:
+        """See `StreamUnderTest`."""
+        self._core.unbridge()
+
+    def tap(self, *, on: bool) -> None:
+        """See `StreamUnderTest`."""
+        self._core.tap(on)
 
     def bye(self, now_us: int) -> ReportSent | None:
         """See `StreamUnderTest`."""
@@ -217,6 +263,14 @@ class NativeUnderTest:
 
 def _written(due: DueReport | None) -> ReportSent | None:
     return ReportSent(write_report(due.compound), due.destination, due.muxed) if due else None
+
+
+def _packed_one(relayed: Relayed) -> RelayedPacket:
+    return RelayedPacket(RtpPacket(*relayed.packet).to_bytes(), relayed.destination)
+
+
+def _packed(relayed: Relayed | None) -> RelayedPacket | None:
+    return _packed_one(relayed) if relayed else None
 
 
 def _sent(report: native.Report | None) -> ReportSent | None:

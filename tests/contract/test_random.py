@@ -147,8 +147,9 @@ def test_any_life(play: Play, seed: int) -> None:
 
 
 def test_the_lives_are_eventful(play: Play) -> None:
-    total = dict.fromkeys(attrs.asdict(MediaStats()), 0)
+    total = dict.fromkeys(attrs.asdict(MediaStats(), filter=lambda field, _: field.name != "relayed"), 0)
     for seed in range(20):
-        for name, count in attrs.asdict(play(hostile(seed)).stats).items():
-            total[name] += count
+        stats = play(hostile(seed)).stats
+        for name in total:
+            total[name] += getattr(stats, name)
     assert all(total.values()), total
