@@ -9,7 +9,7 @@ ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-LISTS := native/debian-packages.txt $(if $(filter test,$(MAKECMDGOALS)),tests/debian-packages.txt)
+LISTS := native/debian-packages.txt $(if $(filter test bench,$(MAKECMDGOALS)),tests/debian-packages.txt)
 # What an editable install has built in; all other Python is read where it lies.
 BUILT := pyproject.toml $(shell find native -name '*.[ch]' -o -name '*.py')
 

@@ -6,24 +6,44 @@ signalling, or anything above. Without a compiled library everything imports and
 
 from native.core import Core, Relayed, Report, Tick
 from native.errors import MediaError
-from native.library import available, features, reason
+from native.library import available, features, reason, srtp_suites
 from native.plane import FrameTuple, Plane, Stream
-from native.values import CODECS, Address, Closed, Dtmf, Event, Params, PlaneOptions, Stats, Timeout
+from native.recorder import Recorder, Recording, RecordingNews
+from native.resample import Resampler
+from native.values import (
+    CODECS,
+    SUITES,
+    Address,
+    Closed,
+    Dtmf,
+    Event,
+    Keys,
+    Params,
+    PlaneOptions,
+    Stats,
+    Timeout,
+)
 
 __all__ = [
     "CODECS",
+    "SUITES",
     "Address",
     "Closed",
     "Core",
     "Dtmf",
     "Event",
     "FrameTuple",
+    "Keys",
     "MediaError",
     "Params",
     "Plane",
     "PlaneOptions",
+    "Recorder",
+    "Recording",
+    "RecordingNews",
     "Relayed",
     "Report",
+    "Resampler",
     "Stats",
     "Stream",
     "Tick",
@@ -31,4 +51,5 @@ __all__ = [
     "available",
     "features",
     "reason",
+    "srtp_suites",
 ]

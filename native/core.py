@@ -11,6 +11,7 @@ from native.values import (
     Event,
     Params,
     Stats,
+    describe,
     read_endpoint,
     read_event,
     read_stats,
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 FRAME_BYTES = 2 * 960
 PACKET_BYTES = 2048
-DATAGRAM_BYTES = 65_536
+TAIL_BYTES = 64
+"""Room behind a datagram for what protection adds."""
 
 
 class Report(NamedTuple):
@@ -75,7 +77,6 @@ class Core:
         self._uplink = ffi.new("int16_t[]", FRAME_BYTES // 2)
         self._downlink = ffi.new("int16_t[]", FRAME_BYTES // 2)
         self._packet = ffi.new("uint8_t[]", PACKET_BYTES)
-        self._datagram = ffi.new("uint8_t[]", DATAGRAM_BYTES)
         self._tick = ffi.new("struct media_tick *")
         self._tick.uplink = self._uplink
         self._tick.downlink = self._downlink
@@ -91,21 +92,22 @@ class Core:
         """Adopt parameters, again on a re-INVITE. Raises `MediaError` and changes nothing if they are bad."""
         check(
             self._lib.stream_setup(self._stream, write_params(params, self._ffi), now_us),
-            f"connect with {params.codec} at {params.rate_hz} Hz",
+            describe(params),
         )
 
     def receive(self, packet: bytes, source: Address, now_us: int) -> Relayed | None:
         """A datagram came. Anything at all may be in it. Returns what the bridged core is to send of it."""
         write_endpoint(self._source, source, self._ffi)
-        self._ffi.buffer(self._datagram)[: len(packet)] = packet
-        self._lib.stream_receive(self._stream, self._datagram, len(packet), self._source, now_us, self._relay)
+        copy = self._ffi.from_buffer(bytearray(packet + bytes(TAIL_BYTES)))
+        self._lib.stream_receive(self._stream, copy, len(packet), self._source, now_us, self._relay)
         self._take_events()
         return self._read_relay()
 
     def receive_rtcp(self, packet: bytes, source: Address, now_us: int) -> None:
         """A datagram came on the RTCP port. Anything at all may be in it."""
         write_endpoint(self._source, source, self._ffi)
-        self._lib.stream_receive_rtcp(self._stream, packet, len(packet), self._source, now_us)
+        copy = self._ffi.from_buffer(bytearray(packet))
+        self._lib.stream_receive_rtcp(self._stream, copy, len(packet), self._source, now_us)
 
     def tick(self, now_us: int) -> Tick:
         """20 ms have passed: play a frame, make a packet."""

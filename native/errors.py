@@ -9,7 +9,8 @@ class MediaError(OSError):
     """A call into the media plane failed; `errno` says why, as for any OSError.
 
     EINVAL: a parameter that does not exist (codec, rate, payload type). ENOTSUP: this build lacks it.
-    EADDRNOTAVAIL: no free port. EAGAIN: too many commands are under way. ENOMEM.
+    EADDRNOTAVAIL: no free port. EAGAIN: too many commands are under way. EBUSY: it is recorded already.
+    ENOMEM.
     """
 
 

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from native.errors import MediaError
+from native.values import SUITES
 
 if TYPE_CHECKING:
     from native._native import FFI, Lib
@@ -42,3 +43,11 @@ def features() -> frozenset[str]:
         return frozenset()
     ffi, lib = _loaded
     return frozenset(ffi.string(lib.native_features()).decode().split())
+
+
+def srtp_suites() -> frozenset[str]:
+    """Those of `SUITES` that streams can be protected by here: none without libsrtp2."""
+    if _loaded is None:
+        return frozenset()
+    _, lib = _loaded
+    return frozenset(suite for number, suite in enumerate(SUITES, 1) if lib.srtp_has(number))

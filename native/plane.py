@@ -7,14 +7,16 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from native.errors import check
-from native.library import load
+from native.errors import MediaError, check
+from native.library import features, load
+from native.recorder import Recording
 from native.values import (
     Closed,
     Event,
     Params,
     PlaneOptions,
     Stats,
+    describe,
     read_event,
     read_stats,
     write_cname,
@@ -62,8 +64,7 @@ class Stream:
         (EAGAIN); on a closed stream it does nothing.
         """
         if not self._closing:
-            doing = f"connect with {params.codec} at {params.rate_hz} Hz"
-            check(self._lib.leg_connect(self._live, write_params(params, self._ffi)), doing)
+            check(self._lib.leg_connect(self._live, write_params(params, self._ffi)), describe(params))
 
     def tap(self, on: bool) -> None:
         """Deliver this stream's frames through `Plane.frames`, or stop. Raises `MediaError` (EAGAIN)."""
@@ -83,6 +84,21 @@ class Stream:
         """Both send for themselves again, once their jitter buffers play. Raises `MediaError` (EAGAIN)."""
         if not self._closing:
             check(self._lib.leg_unbridge(self._live), "end a bridge")
+
+    def record(self, recording: Recording) -> None:
+        """Record both directions from the next tick on, until `stop_recording` or `close`.
+
+        Raises `MediaError`, and the recording is still the caller's: EBUSY if there is one already, ENOTCONN
+        once closed, EAGAIN.
+        """
+        if self._closing:
+            raise MediaError(errno.ENOTCONN, "record: the stream is closed")
+        check(self._lib.leg_record(self._live, recording._recording), "record")
+
+    def stop_recording(self) -> None:
+        """End the recording, if there is one. Never fails; its last news come when the file is closed."""
+        if not self._closing:
+            self._lib.leg_record(self._live, self._ffi.NULL)
 
     def send(self, pcm: bytes) -> int:
         """Queue PCM for the network; returns how many bytes were taken, none once closed."""
@@ -148,6 +164,8 @@ class Plane:
         self._streams: dict[int, Stream] = {}
         local = ffi.new("struct endpoint *")
         write_endpoint(local, (local_ip, 0), ffi)
+        if options.backend not in features():
+            raise MediaError(errno.ENOTSUP, f"this build has no backend {options.backend!r}")
         made = ffi.new("struct plane **")
         opened = lib.plane_open(made, local, first_port, last_port, write_options(options, ffi))
         check(opened, f"start the media plane on {options.backend}")

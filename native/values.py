@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from native.errors import MediaError
 
 if TYPE_CHECKING:
-    from native._native import FFI, Endpoint, Lib, MediaEvent, MediaParams, NativeOptions, Stream
+    from native._native import FFI, Endpoint, Lib, MediaEvent, MediaKeys, MediaParams, NativeOptions, Stream
 
 Address: TypeAlias = tuple[str, int]
 """IP address (no host name) and UDP port."""
 
 CODECS = ("pcmu", "pcma", "l16", "opus")
 """Codec names in the order of `enum codec_id`."""
+
+SUITES: Mapping[str, int] = {
+    "AES_CM_128_HMAC_SHA1_80": 30,
+    "AES_CM_128_HMAC_SHA1_32": 30,
+    "AES_256_CM_HMAC_SHA1_80": 46,
+    "AEAD_AES_128_GCM": 28,
+    "AEAD_AES_256_GCM": 44,
+}
+"""Crypto suites of SRTP in the order of `enum srtp_suite`, with the length of a master key and its salt."""
 
 CNAME_BYTES = 16
 """Length of a stream's name in reports: 96 random bits in base64 (RFC 7022 section 4.2)."""
@@ -25,6 +35,20 @@ MAX_NAME = 15
 
 MAPPED = bytes(10) + b"\xff\xff"
 """Prefix of an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)."""
+
+
+class Keys(NamedTuple):
+    """How the packets of one stream are protected. No repr shows a key."""
+
+    suite: str
+    """One of `SUITES`; whether this build has it: `native.srtp_suites`."""
+    send: bytes
+    """Our master key with its salt behind it, as long as the suite says."""
+    receive: bytes
+    """The peer's."""
+
+    def __repr__(self) -> str:
+        return f"Keys({self.suite!r}, ***)"
 
 
 class Params(NamedTuple):
@@ -51,6 +75,8 @@ class Params(NamedTuple):
     """Of RTP timestamps: 48000 for opus, else as `rate_hz`, which 0 stands for."""
     event_clock_hz: int = 0
     """In which RFC 4733 events count their duration; 0: `clock_hz`. Their timestamps are the audio's."""
+    keys: Keys | None = None
+    """For SRTP; None: plain RTP."""
 
 
 class PlaneOptions(NamedTuple):
@@ -92,6 +118,8 @@ class Stats(NamedTuple):
     remote_jitter_us: int
     round_trips: int
     round_trip_us: int
+    srtp_forged: int
+    srtp_replayed: int
     relayed: int
 
 
@@ -135,8 +163,20 @@ def read_endpoint(endpoint: Endpoint, ffi: FFI) -> Address:
     return str(ipaddress.ip_address(host)), endpoint.port
 
 
+def write_keys(made: MediaKeys, keys: Keys, ffi: FFI) -> None:
+    """Write keys into their C form. Raises `MediaError` (EINVAL) for an unknown suite or a wrong length."""
+    if keys.suite not in SUITES:
+        raise MediaError(errno.EINVAL, f"no SRTP suite is called {keys.suite!r}")
+    size = SUITES[keys.suite]
+    if len(keys.send) != size or len(keys.receive) != size:
+        raise MediaError(errno.EINVAL, f"a key of {keys.suite} with its salt has {size} bytes")
+    made.suite = 1 + list(SUITES).index(keys.suite)
+    ffi.buffer(made.send)[:size] = keys.send
+    ffi.buffer(made.receive)[:size] = keys.receive
+
+
 def write_params(params: Params, ffi: FFI) -> MediaParams:
-    """The C form of parameters. Raises `MediaError` (EINVAL) for an unknown codec or a bad address."""
+    """The C form of parameters. Raises `MediaError` (EINVAL) for an unknown codec, bad keys or address."""
     if params.codec not in CODECS:
         raise MediaError(errno.EINVAL, f"no codec is called {params.codec!r}")
     made = ffi.new("struct media_params *")
@@ -151,6 +191,8 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
     made.learn = params.learn
     made.clock_hz = params.clock_hz
     made.event_clock_hz = params.event_clock_hz
+    if params.keys is not None:
+        write_keys(made.keys, params.keys, ffi)
     if params.rtcp is not None:
         write_endpoint(made.rtcp, params.rtcp, ffi)
     return made
@@ -167,6 +209,12 @@ def write_options(options: PlaneOptions, ffi: FFI) -> NativeOptions:
     made.cpu = options.cpu
     made.busy_poll_us = options.busy_poll_us
     return made
+
+
+def describe(params: Params) -> str:
+    """What is tried with these parameters, for an error message."""
+    under = f" and {params.keys.suite}" if params.keys is not None else ""
+    return f"connect with {params.codec} at {params.rate_hz} Hz{under}"
 
 
 def write_cname(cname: bytes) -> bytes:

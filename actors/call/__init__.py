@@ -6,7 +6,7 @@ May come in: what every call has. May not: SIP, RTP, QUIC or any other protocol;
 from actors.call.call import Call, CallSpec, StatusChanged
 from actors.call.calls import Calls
 from actors.call.cause import CALL_MOVES, REASONS, CallStatus, Cause, Meaning, Party, Reason
-from actors.call.errors import CallError, IllegalMove, LegEnded, MediaUnavailable
+from actors.call.errors import CallError, IllegalMove, LegEnded, MediaUnavailable, RecordError
 from actors.call.ports import (
     FRAME_MS,
     AgentPort,
@@ -19,8 +19,11 @@ from actors.call.ports import (
     MediaStats,
     MediaStream,
     MediaTimeout,
+    Recording,
     RecordSink,
+    Side,
 )
+from actors.call.recorder import RecordingGaps, TapRecording
 from actors.call.tree import CALL_BUDGET_S
 
 __all__ = [
@@ -50,6 +53,11 @@ __all__ = [
     "MediaUnavailable",
     "Party",
     "Reason",
+    "RecordError",
     "RecordSink",
+    "Recording",
+    "RecordingGaps",
+    "Side",
     "StatusChanged",
+    "TapRecording",
 ]

@@ -11,7 +11,7 @@ import trio
 
 from actors.call.cause import CALL_MOVES, CallStatus, Cause, Party, Reason
 from actors.call.errors import IllegalMove
-from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, RecordSink
+from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, Recording
 from actors.runtime import Context, LossyReceiver, LossySender, System, open_lossy
 
 KEYS = 64
@@ -28,8 +28,8 @@ class CallSpec:
     inbound: bool = True
     agent: Callable[[], AgentPort] | None = None
     """Makes the agent, once per generation; None for a call that only rings and stands."""
-    sink: Callable[[], RecordSink] | None = None
-    """Makes the recording; None to record nothing."""
+    recording: Callable[[], Recording] | None = None
+    """Makes the recording of `stream`; None to record nothing."""
     ring_timeout_s: float = 30.0
     max_duration_s: float = math.inf
     """Counted from the answer."""

@@ -21,6 +21,10 @@ class MediaUnavailable(CallError):
     """No media stream can be opened, because every port is taken. Refuse the call with 503."""
 
 
+class RecordError(CallError):
+    """A recording cannot go on. What was written until then is valid; the message names it."""
+
+
 class IllegalMove(CallError):
     """Our own bug: a call status tried to move against `CALL_MOVES`. Nothing was changed."""
 

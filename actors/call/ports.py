@@ -8,7 +8,7 @@ is 20 ms of it. `uplink` is what the caller says, `downlink` is what the caller 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -16,6 +16,9 @@ from actors.call.cause import Cause, Reason
 from actors.runtime import LossyReceiver
 
 FRAME_MS = 20
+
+Side: TypeAlias = Literal["uplink", "downlink"]
+"""Who is heard: the caller, or what the caller hears."""
 
 
 class MediaFrame(NamedTuple):
@@ -98,6 +101,10 @@ class MediaStats:
     """How often the round trip was measured."""
     round_trip_us: int = 0
     """The last result; a gauge."""
+    srtp_forged: int = 0
+    """Packets of RTP and RTCP whose authentication failed, and which were dropped (SRTP)."""
+    srtp_replayed: int = 0
+    """Authentic ones that came before, or were too old to tell; dropped as well."""
     relayed: int = 0
     """Audio packets that went on to the bridged stream and were not decoded here."""
 
@@ -241,11 +248,28 @@ class AgentPort(Protocol):
         """Hold the conversation. Returning leaves the call up; `conversation.hangup()` ends it."""
 
 
+class Recording(Protocol):
+    """A recording of one stream, however it is made. It begins with the next frame."""
+
+    async def run(self) -> int:
+        """Record until `finish`, or until the stream closes, and return once all of it is kept.
+
+        Returns how many frames are missing, and silence in their place. Raises `RecordError`.
+        """
+
+    def finish(self) -> None:
+        """Take nothing new; what came before is still kept. Idempotent, never blocks, never raises."""
+
+    async def aclose(self) -> None:
+        """Give everything back, also after a cancelled `run`. Idempotent."""
+
+
 class RecordSink(Protocol):
-    """Where a recording goes. Frames arrive in tick order; ticks may be missing, never repeated."""
+    """Where the frames of a recording go. They arrive in tick order; ticks may be missing, never repeated."""
 
     async def write(self, frames: Sequence[MediaFrame]) -> None:
-        """Append frames. Missing ticks are written as silence, so both channels stay aligned."""
+        """Append frames. Missing ticks are written as silence, so both channels stay aligned. Raises
+        `RecordError`."""
 
     async def aclose(self) -> None:
         """Finish the recording. Idempotent. After a cancelled `write` the file is still valid."""

@@ -48,8 +48,8 @@ def _tree(call: Call) -> Supervisor:
     children: list[ChildSpec[Any]] = [
         _child("leg", leg_actor(call), LEG_BUDGET_S, Restart.TEMPORARY, significant=True)
     ]
-    if spec.sink is not None:
-        run = recorder_actor(spec.stream, spec.sink)
+    if spec.recording is not None:
+        run = recorder_actor(call.sid, spec.recording)
         children.append(_child("recorder", run, RECORDER_BUDGET_S, Restart.TEMPORARY))
     children.append(_child("bridge", bridge_actor(call), BRIDGE_BUDGET_S, Restart.TRANSIENT))
     if spec.agent is not None:

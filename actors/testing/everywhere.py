@@ -16,7 +16,7 @@ import attrs
 import trio
 import trio.testing
 
-from actors.call import CALL_BUDGET_S, Call, Calls, CallSpec
+from actors.call import CALL_BUDGET_S, Call, Calls, CallSpec, TapRecording
 from actors.runtime import (
     ActorError,
     ChildSpec,
@@ -69,7 +69,7 @@ class Stage:
                 fake_leg,
                 fake_stream,
                 agent=fake_agent(*(agents or (FakeAgent(),))),
-                sink=lambda: FakeSink(self.ledger, sid, **(sink or {})),
+                recording=lambda: TapRecording(fake_stream, FakeSink(self.ledger, sid, **(sink or {}))),
                 **spec,
             )
         )

@@ -39,7 +39,7 @@ EXIT_STATUS: Mapping[Reason, int] = {
 EXIT_OTHER = 9
 PASSWORD = "CLUTCH_PASSWORD"
 METER_FLOOR_DBFS = -60
-METER_WIDTH = 12
+METER_WIDTH = 10
 REDRAW_S = 0.2
 
 
@@ -127,16 +127,13 @@ def _meters(caller: Caller) -> str:
 
 
 def _quality(phone: Phone) -> str:
-    """What we hear, and the way there and back; a dash for what is not known yet."""
+    """How we hear, and how they do; a dash for what is not known yet. Short: a line has 80 columns."""
     codec = phone.leg.codec
     if codec is None:
         return ""
     found = quality(phone.stats, codec)
     known = {name: "-" if value is None else value for name, value in found.items()}
-    return (
-        f"loss {found['loss_percent']:.1f} %  jitter {found['jitter_ms']:.1f} ms  "
-        f"rtt {known['round_trip_ms']} ms  mos {known['mos']}/{known['remote_mos']}"
-    )
+    return f"loss {found['loss_percent']:.1f} %  mos {known['mos']}/{known['remote_mos']}"
 
 
 def meter(level_dbfs: float) -> str:

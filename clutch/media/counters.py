@@ -32,4 +32,6 @@ class Counters:
     remote_jitter_us: int = 0
     round_trips: int = 0
     round_trip_us: int = 0
+    srtp_forged: int = 0
+    srtp_replayed: int = 0
     relayed: int = 0

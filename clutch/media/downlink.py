@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from clutch.media.counters import Counters
-from clutch.media.dtmf import DtmfSender
+from clutch.media.dtmf import DtmfSender, EventPacket
 from clutch.media.g711 import Samples
 from clutch.media.params import FRAMES_PER_SECOND, RtpParams
 from clutch.media.relay import Numbers
@@ -44,6 +44,8 @@ class Downlink:
     _counters: Counters
     dtmf: DtmfSender = attrs.field(factory=DtmfSender)
     _queue: bytearray = attrs.field(factory=bytearray)
+    _key: EventPacket | None = None
+    """What this tick sends instead of audio."""
     _spoken: bool = False
     """Audio was sent before."""
     octets: int = 0
@@ -72,24 +74,33 @@ class Downlink:
         """Forget the audio that waits."""
         self._queue.clear()
 
-    def tick(self, params: RtpParams, encode: Callable[[Samples], bytes]) -> tuple[bytes, Outgoing | None]:
-        """The PCM that is sent in this tick, silence if none is, and the packet.
+    def take(self, params: RtpParams) -> bytes:
+        """Begin a tick: the queued PCM that is due, at most a frame; none while a key is pressed.
 
         Keys go before audio, which waits for them; but audio does not wait for a hold to end.
         """
-        codec = params.codec
-        size = codec.frame_samples * _SAMPLE_BYTES
-        timestamp, self.timestamp = self.timestamp, (self.timestamp + codec.frame_ticks) % 2**32
-        if not params.send:
-            del self._queue[:size]
-            return bytes(size), None
-        if params.telephone_event is not None:
-            event = self.dtmf.tick(timestamp, params.duration_clock_hz // FRAMES_PER_SECOND)
-            if event is not None:
-                packet = self._packet(params.telephone_event, event.timestamp, event.payload, event.marker)
-                return bytes(size), packet
-        pcm = bytes(self._queue[:size]).ljust(size, b"\0")
+        self._key = None
+        if params.send and params.telephone_event is not None:
+            self._key = self.dtmf.tick(self.timestamp, params.duration_clock_hz // FRAMES_PER_SECOND)
+        if self._key is not None:
+            return b""
+        size = params.codec.frame_samples * _SAMPLE_BYTES
+        pcm = bytes(self._queue[:size])
         del self._queue[:size]
+        return pcm
+
+    def emit(
+        self, params: RtpParams, pcm: bytes, encode: Callable[[Samples], bytes]
+    ) -> tuple[bytes, Outgoing | None]:
+        """End the tick with a frame of PCM: what is sent of it, silence if a key or nothing is, and the
+        packet."""
+        codec, key = params.codec, self._key
+        timestamp, self.timestamp = self.timestamp, (self.timestamp + codec.frame_ticks) % 2**32
+        if key is not None and params.telephone_event is not None:
+            packet = self._packet(params.telephone_event, key.timestamp, key.payload, key.marker)
+            return bytes(len(pcm)), packet
+        if not params.send:
+            return bytes(len(pcm)), None
         payload = encode(np.frombuffer(pcm, np.int16))
         marker, self._spoken = not self._spoken, True
         return pcm, self._packet(codec.payload_type, timestamp, payload, marker)

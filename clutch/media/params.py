@@ -47,6 +47,18 @@ class Codec:
 
 
 @attrs.frozen
+class SrtpKeys:
+    """How the packets of one stream are protected: RTP and RTCP alike (RFC 3711)."""
+
+    suite: str
+    """Its name in SDP: one of `clutch.wire.srtp.SUITES`."""
+    send: bytes = attrs.field(repr=False)
+    """Our master key with its salt behind it."""
+    receive: bytes = attrs.field(repr=False)
+    """The peer's."""
+
+
+@attrs.frozen
 class RtpParams:
     """Where to send, what to expect, and when to give up."""
 
@@ -67,6 +79,8 @@ class RtpParams:
     """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux, RFC 5761)."""
     event_clock_hz: int | None = None
     """In which events count their duration; None: `Codec.rtp_clock_hz`. Their timestamps are the audio's."""
+    keys: SrtpKeys | None = None
+    """For SRTP; None: plain RTP. A direction whose key stays goes on where it was."""
 
     @property
     def duration_clock_hz(self) -> int:

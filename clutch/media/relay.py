@@ -1,7 +1,7 @@
 """The numbers of a stream whose packets are another sender's: native/src/relay.h describes them in full.
 
-Sequence numbers and timestamps go on from where the stream was, by offsets, so that what was lost, late or
-doubled before us is seen behind us, too.
+Sequence numbers and timestamps go on from where the stream was, by offsets, so that what was lost or late
+before us is so behind us, too. No number is used twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import attrs
 from clutch.media.params import FRAMES_PER_SECOND
 from clutch.media.reception import DROPOUT, MISORDER
 
+_WINDOW = 64
+"""A packet that is so late ends here."""
 _STEP_MAX_FRAMES = 6
 """120 ms: no packet is longer."""
 
@@ -45,8 +47,8 @@ class Relay:
     """When the newest audio came."""
     _step: int = 0
     """How long a packet lasts, on the RTP clock."""
-    _used: int = 0
-    """Sequence numbers since the anchor; what is older was not relayed from here."""
+    _taken: int = 0
+    """Bit n: the stream's number n + 1 before its next one is some packet's already."""
 
     def interrupt(self) -> None:
         """Something else is sent, or the sender is another one: take new offsets."""
@@ -57,8 +59,8 @@ class Relay:
     ) -> tuple[Numbers, Numbers] | None:
         """The numbers that a packet goes on with, and what then follows instead of `following`.
 
-        None if it is from before the anchor and its number is another packet's. Packets of keys are no
-        audio: their timestamp is that of the press.
+        None if its number is another packet's already. Packets of keys are no audio: their timestamp is
+        that of the press.
         """
         if not self._anchored or not self._goes_on(came, now_us, audio=audio):
             self._anchor(came, following, now_us)
@@ -68,12 +70,12 @@ class Relay:
         )
         ahead = self._ahead(came.sequence)
         if ahead <= 0:
-            known = (following.sequence - sent.sequence) % 0x10000 <= self._used
-            return (sent, following) if known else None
+            return (sent, following) if self._take(following.sequence - 1 - sent.sequence) else None
         step = (came.timestamp - self._newest.timestamp) % 2**32
         if audio and ahead == 1 and 0 < step <= _STEP_MAX_FRAMES * self._frame:
             self._step = step
-        self._used += ahead
+        used = (sent.sequence + 1 - following.sequence) % 0x10000
+        self._taken = (self._taken << used | 1) % 2**_WINDOW
         self._newest = self._newest._replace(sequence=came.sequence)
         following = following._replace(sequence=(sent.sequence + 1) % 0x10000)
         if audio:
@@ -103,5 +105,12 @@ class Relay:
     def _anchor(self, came: Numbers, following: Numbers, now_us: int) -> None:
         self._newest = Numbers((came.sequence - 1) % 0x10000, came.timestamp)
         self._offset = Numbers(following.sequence - came.sequence, following.timestamp - came.timestamp)
-        self._at_us, self._step, self._used = now_us, self._frame, 0
+        self._at_us, self._step, self._taken = now_us, self._frame, 2**_WINDOW - 1
         self._anchored = True
+
+    def _take(self, behind: int) -> bool:
+        """A number so far before the newest becomes this packet's; False if it is another's."""
+        bit = 1 << behind % 0x10000
+        is_free = bit < 2**_WINDOW and not self._taken & bit
+        self._taken |= bit if is_free else 0
+        return is_free

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import attrs
+import numpy as np
 
 from clutch.media.bridge import Bridge, Relayed, check_bridge
 from clutch.media.counters import Counters
 from clutch.media.downlink import Downlink, Outgoing
+from clutch.media.g711 import Samples
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import PayloadFormat, payload_format
 from clutch.media.relay import Numbers
@@ -28,6 +30,21 @@ class DueReport(NamedTuple):
     destination: Address
     muxed: bool
     """Send it from the RTP port, not from the one above it."""
+
+
+class Played(NamedTuple):
+    """The first half of a tick."""
+
+    tick: int
+    """Ticks since the stream was opened."""
+    uplink: Samples
+    """What the peer said: one frame."""
+    concealed: bool
+    """True if any sample of `uplink` was made up."""
+    queued: bytes
+    """What was queued for the peer, at most a frame of PCM; of a bridge, what the other peer said."""
+    speaks: bool
+    """False if what is sent are the bridged stream's packets."""
 
 
 class Tick(NamedTuple):
@@ -85,7 +102,7 @@ class TwinStream:
     """One stream. `now_us` is monotonic time in microseconds; `tick` is due every 20 ms."""
 
     counters: Counters
-    """Read them; only the stream and `count_malformed` count."""
+    """Read them; only the stream, and what unseals its packets, count."""
     _downlink: Downlink
     _cname: bytes
     _bridge: Bridge
@@ -182,37 +199,51 @@ class TwinStream:
 
     def tick(self, now_us: int) -> Tick | None:
         """Play and send 20 ms. None, and nothing is sent, before the first `connect`."""
+        played = self.play(now_us)
+        return self.emit(played, played.queued, now_us) if played else None
+
+    def play(self, now_us: int) -> Played | None:
+        """The first half of a tick, for who changes what is sent. None before the first `connect`."""
         index, self._ticks = self._ticks, self._ticks + 1
         connection = self._connection
         if connection is None:
             return None
         uplink, concealed = self._play(connection, now_us)
+        speaks = self._bridge.tick()
+        queued = self._downlink.take(connection.params) if speaks else self._bridge.hear()
+        return Played(index, uplink, concealed, queued, speaks)
+
+    def _play(self, connection: _Connection, now_us: int) -> tuple[Samples, bool]:
+        """What the peer said; nothing if nobody listens."""
+        if not self._bridge.listens:
+            return np.zeros(0, np.int16), False
+        samples, concealed = connection.uplink.play(now_us)
+        self._bridge.keep(samples)
+        return samples, concealed
+
+    def emit(self, played: Played, pcm: bytes, now_us: int) -> Tick:
+        """The other half: send `pcm`, or what there is of a frame, unless there is a key to be sent, the
+        stream may not send, or what it sends is the bridged stream's."""
+        connection = self._connection
+        assert connection is not None, "what is not connected plays nothing"
+        params = connection.params
         timestamp = self._downlink.timestamp
-        packet = None
-        if self._bridge.tick():
-            downlink, packet = self._downlink.tick(connection.params, connection.format.encode)
-        else:
-            downlink = self._bridge.hear()
+        downlink, packet = pcm.ljust(2 * params.codec.frame_samples, b"\0"), None
+        if played.speaks:
+            downlink, packet = self._downlink.emit(params, downlink, connection.format.encode)
         report = connection.reports.tick(timestamp, now_us)
         connection.uplink.watch(now_us)
+        listens = len(played.uplink) > 0
         return Tick(
-            index,
-            self.rate_hz if uplink else 0,
-            uplink,
-            downlink if uplink else b"",
-            concealed,
+            played.tick,
+            self.rate_hz if listens else 0,
+            played.uplink.tobytes(),
+            downlink if listens else b"",
+            played.concealed,
             packet,
             connection.destination,
             connection.due(report) if report else None,
         )
-
-    def _play(self, connection: _Connection, now_us: int) -> tuple[bytes, bool]:
-        """What the peer said, if somebody listens."""
-        if not self._bridge.listens:
-            return b"", False
-        samples, concealed = connection.uplink.play(now_us)
-        self._bridge.keep(samples)
-        return samples.tobytes(), concealed
 
     def bridge(self, other: TwinStream, now_us: int) -> tuple[list[Relayed], list[Relayed]]:
         """What either accepts leaves through the other from now on; a bridge before it ends.

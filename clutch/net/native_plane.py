@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import attrs
 import trio
 
 import native
 from actors.call.errors import MediaUnavailable
-from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout
+from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.bridge import check_bridge
 from clutch.media.errors import CannotBridge, UnsupportedCodec
 from clutch.media.params import Address, RtpParams
+from clutch.net.native_recording import NativeRecording, Recordings
 from clutch.net.reports import new_cname
 
 MAX_EVENTS = 64
@@ -35,14 +37,17 @@ class NativePlane:
     """`MediaPlane` in C.
 
     `host` is the IP address to bind; streams use the even ports of `ports` for RTP and those above for RTCP,
-    the least recently used first. `randbits` gives n random bits for SSRCs, first numbers and names.
+    the least recently used first. `options` say which backend carries the packets, and how. `randbits` gives
+    n random bits for SSRCs, first numbers and names.
     """
 
     _host: str
     _ports: range = attrs.field(alias="ports")
+    _options: native.PlaneOptions = attrs.field(default=native.PlaneOptions(), alias="options")
     _randbits: Callable[[int], int] = secrets.randbits
     _plane: native.Plane | None = attrs.field(init=False, default=None, repr=False)
     _streams: dict[int, NativeRtpStream] = attrs.field(init=False, factory=dict)
+    _recordings: Recordings = attrs.field(init=False, repr=False)
 
     @property
     def codecs(self) -> frozenset[str]:
@@ -69,24 +74,27 @@ class NativePlane:
             core = self._plane.open(randbits(32), randbits(16), randbits(32), new_cname(randbits))
         except native.MediaError as error:
             raise MediaUnavailable(str(error)) from error
-        stream = NativeRtpStream(sid, (self._host, core.port), core, self._forget)
+        stream = NativeRtpStream(sid, (self._host, core.port), core, self._recordings, self._forget)
         self._streams[core.id] = stream
         return stream
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See `MediaPlane.run`. Raises `native.MediaError` if the plane cannot be started."""
-        plane = native.Plane(self._host, self._ports[0], self._ports[-1])
-        self._plane = plane
+        plane = native.Plane(self._host, self._ports[0], self._ports[-1], self._options)
+        self._plane, self._recordings = plane, Recordings()
         try:
-            task_status.started()
-            while True:
-                await trio.lowlevel.wait_readable(plane.wake_fd)
-                self._drain(plane)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._recordings.run)
+                task_status.started()
+                while True:
+                    await trio.lowlevel.wait_readable(plane.wake_fd)
+                    self._drain(plane)
         finally:
             self._plane = None
             for stream in list(self._streams.values()):
                 stream.close()
             plane.close()
+            self._recordings.close()
 
     def _drain(self, plane: native.Plane) -> None:
         """Deliver everything that waits. Streams that are closed already are passed over."""
@@ -111,6 +119,7 @@ class NativeRtpStream:
     local: Address
     """See `RtpStream.local`."""
     _core: native.Stream = attrs.field(repr=False)
+    _recordings: Recordings = attrs.field(repr=False)
     _on_close: Callable[[int], None] = attrs.field(repr=False)
     _params: RtpParams | None = attrs.field(init=False, default=None, repr=False)
     """As last connected."""
@@ -164,6 +173,10 @@ class NativeRtpStream:
             self._core.tap(True)
         self._taps.append(sender)
         return receiver
+
+    def record(self, path: Path, sides: Sequence[Side]) -> NativeRecording:
+        """See `RtpStream.record`. The file is written by a thread of C."""
+        return self._recordings.begin(self._core, path, sides)
 
     async def next_event(self) -> MediaEvent:
         """See `MediaStream.next_event`."""
@@ -225,6 +238,7 @@ def _native_params(params: RtpParams) -> native.Params:
         rtcp=params.rtcp,
         clock_hz=codec.rtp_clock_hz,
         event_clock_hz=params.duration_clock_hz,
+        keys=native.Keys(*attrs.astuple(params.keys)) if params.keys else None,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, Self
 
 import trio
 
-from actors.call.ports import MediaPort, MediaStream
+from actors.call.ports import MediaPort, MediaStream, Recording, Side
 from clutch.media.params import Address, RtpParams
 
 
@@ -37,6 +38,10 @@ class RtpStream(MediaStream, Protocol):
     def unbridge(self) -> None:
         """Both streams send for themselves again, within 120 ms: as soon as what they received before
         the end can be played without a gap. Nothing if there is no bridge."""
+
+    def record(self, path: Path, sides: Sequence[Side]) -> Recording | None:
+        """Begin a recording that costs Python nothing per frame, one at a time; None if this plane has no
+        such thing: tap the stream. Raises `RecordError` if the recording cannot begin."""
 
 
 class MediaPlane(MediaPort[RtpStream], Protocol):

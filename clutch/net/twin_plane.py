@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import attrs
 import trio
 
 from actors.call.errors import MediaUnavailable
-from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout
+from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
 from actors.runtime import LossyReceiver, LossySender, open_lossy
-from clutch.media.bridge import Relayed
+from clutch.media.downlink import Outgoing
 from clutch.media.errors import CannotBridge
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import FORMATS
@@ -21,6 +22,7 @@ from clutch.media.stream import DueReport, Tick, TwinStream
 from clutch.media.uplink import Idle, StreamEvent
 from clutch.net.errors import NetworkError
 from clutch.net.link import Datagrams, Network
+from clutch.net.protection import Protection
 from clutch.net.reports import new_cname, read_report, write_report
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
@@ -149,10 +151,12 @@ class TwinRtpStream:
     """With whom the core was last bridged."""
     _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
     _closed: bool = attrs.field(init=False, default=False)
+    _protection: Protection = attrs.field(init=False, repr=False)
     _events: trio.MemorySendChannel[MediaEvent] = attrs.field(init=False, repr=False)
     _incoming: trio.MemoryReceiveChannel[MediaEvent] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self._protection = Protection(self._core.counters)
         self._events, self._incoming = trio.open_memory_channel[MediaEvent](MAX_EVENTS)
 
     @property
@@ -173,6 +177,7 @@ class TwinRtpStream:
     def connect(self, params: RtpParams) -> None:
         """See `RtpStream.connect`."""
         self._core.connect(params, _now_us())
+        self._protection.adopt(params.keys)
 
     def bridge(self, other: TwinRtpStream) -> None:
         """See `RtpStream.bridge`."""
@@ -182,7 +187,7 @@ class TwinRtpStream:
         self._bridged, other._bridged = other, self
         for stream, packets in ((self, ours), (other, theirs)):
             for relayed in packets:
-                stream._send(relayed)
+                stream._send(*relayed)
 
     def unbridge(self) -> None:
         """See `RtpStream.unbridge`."""
@@ -198,6 +203,9 @@ class TwinRtpStream:
             self._taps.append(sender)
             self._core.tap(on=True)
         return receiver
+
+    def record(self, path: Path, sides: Sequence[Side]) -> None:
+        """See `RtpStream.record`: none here."""
 
     async def next_event(self) -> MediaEvent:
         """See `MediaStream.next_event`."""
@@ -247,24 +255,29 @@ class TwinRtpStream:
                 self._hear(*await self._rtcp.receive(), muxed=False)
 
     def _hear(self, data: bytes, source: Address, *, muxed: bool) -> None:
-        heard = read_report(data, self._core.ssrc)
-        self._core.receive_report(heard, source, _now_us(), muxed=muxed)
+        report = self._protection.unseal_report(data)
+        if report is not None:
+            heard = read_report(report, self._core.ssrc)
+            self._core.receive_report(heard, source, _now_us(), muxed=muxed)
 
     def _receive(self, data: bytes, source: Address) -> None:
         if is_rtcp(data):
             self._hear(data, source, muxed=True)
             return
+        plain = self._protection.unseal(data)
+        if plain is None:
+            return
         try:
-            packet = RtpPacket.parse(data)
+            packet = RtpPacket.parse(plain)
         except MalformedPacket:
             self._core.count_malformed()
         else:
             relayed = self._core.receive(packet, source, _now_us())
             if relayed is not None and self._bridged is not None:
-                self._bridged._send(relayed)
+                self._bridged._send(*relayed)
 
-    def _send(self, relayed: Relayed) -> None:
-        self._rtp.send(RtpPacket(*relayed.packet).to_bytes(), relayed.destination)
+    def _send(self, packet: Outgoing, destination: Address) -> None:
+        self._rtp.send(self._protection.seal(RtpPacket(*packet).to_bytes()), destination)
 
     def _tick(self, now_us: int) -> None:
         tick = self._core.tick(now_us)
@@ -277,11 +290,11 @@ class TwinRtpStream:
     def _report(self, due: DueReport | None) -> None:
         if due is not None:
             way = self._rtp if due.muxed else self._rtcp
-            way.send(write_report(due.compound), due.destination)
+            way.send(self._protection.seal_report(write_report(due.compound)), due.destination)
 
     def _deliver(self, tick: Tick) -> None:
         if tick.packet is not None:
-            self._rtp.send(RtpPacket(*tick.packet).to_bytes(), tick.destination)
+            self._send(tick.packet, tick.destination)
         self._report(tick.report)
         if self._taps:
             frame = MediaFrame(tick.tick, tick.rate_hz, tick.uplink, tick.downlink, tick.concealed)

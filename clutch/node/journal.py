@@ -9,9 +9,18 @@ from typing import Any
 import attrs
 import structlog
 
-from actors import Cause, Exited, ObserverFailed, Outcome, Restarting, StatusChanged, Stuck
+from actors import (
+    Cause,
+    Exited,
+    ObserverFailed,
+    Outcome,
+    RecordError,
+    RecordingGaps,
+    Restarting,
+    StatusChanged,
+    Stuck,
+)
 from clutch.node.errors import first_error
-from clutch.record.errors import RecordError
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +54,8 @@ class Journal:
                 )
             case Exited(exit_) if exit_.error and isinstance(lost := first_error(exit_.error), RecordError):
                 log.error("recording.lost", path=exit_.path, error=str(lost))
+            case RecordingGaps(sid, lost_ms):
+                log.warning("recording.gaps", sid=sid, lost_ms=lost_ms)
             case Exited(exit_) if exit_.outcome is Outcome.CRASHED:
                 log.error("actor.crashed", path=exit_.path, generation=exit_.generation, exc_info=exit_.error)
             case Restarting(path, generation):

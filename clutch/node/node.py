@@ -42,7 +42,7 @@ from clutch.node.journal import Journal
 from clutch.node.planes import make_plane
 from clutch.node.quality import summarise
 from clutch.node.services import start_service
-from clutch.record.wav import WavSink, prove_writable, thread_writer
+from clutch.record.wav import prove_writable, record_wav, thread_writer
 
 log = structlog.get_logger(__name__)
 
@@ -151,7 +151,7 @@ class Node:
             leg,
             stream,
             agent=agent,
-            sink=(lambda: WavSink(path, self._write)) if config.recording.enabled else None,
+            recording=((lambda: record_wav(stream, path, self._write)) if config.recording.enabled else None),
             ring_timeout_s=config.limits.ring_timeout_s,
             max_duration_s=config.limits.max_duration_s,
             caller=str(attrs.evolve(session.invite.from_.uri, password=None)),

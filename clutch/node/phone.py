@@ -10,13 +10,13 @@ from pathlib import Path
 
 import attrs
 
-from actors import Call, Calls, CallSpec, MediaStats, MediaUnavailable, open_system
+from actors import Call, Calls, CallSpec, MediaStats, MediaUnavailable, Recording, open_system
 from clutch import __version__
 from clutch.agents.caller import Caller
 from clutch.legs.sip import SipLeg, Terms
 from clutch.net.errors import NetworkError
 from clutch.net.link import Network, TrioNetwork
-from clutch.net.plane import MediaPlane
+from clutch.net.plane import MediaPlane, RtpStream
 from clutch.net.sip.endpoint import SipEndpoint
 from clutch.net.sip.session import SipSession
 from clutch.net.sip.transports import Bind
@@ -24,7 +24,7 @@ from clutch.node.errors import NodeError
 from clutch.node.journal import Journal
 from clutch.node.planes import make_plane
 from clutch.node.services import start_service
-from clutch.record.wav import WavSink, Writer, prove_writable, thread_writer
+from clutch.record.wav import Writer, prove_writable, record_wav, thread_writer
 from clutch.wire.sip.digest import DigestClient
 from clutch.wire.sip.errors import SipParseError
 from clutch.wire.sip.fields import NameAddr
@@ -115,17 +115,17 @@ def _spec(
         return endpoint.invite(target, from_uri=own, body=offer, auth=auth)
 
     leg = SipLeg.outbound(place, stream, terms)
-    sink = None
+    recording = None
     if dial.record is not None:
         _check_room(dial.record)
-        sink = partial(_replace, dial.record, thread_writer(1))
+        recording = partial(_replace, stream, dial.record, thread_writer(1))
     return leg, CallSpec(
         sid,
         leg,
         stream,
         inbound=False,
         agent=lambda: caller,
-        sink=sink,
+        recording=recording,
         ring_timeout_s=dial.ring_timeout_s,
         caller=str(own.uri),
         callee=str(attrs.evolve(target, password=None)),
@@ -156,10 +156,10 @@ def _check_room(path: Path) -> None:
         raise NodeError(f"cannot record to {path}: {error.strerror}") from error
 
 
-def _replace(path: Path, write: Writer) -> WavSink:
-    """The sink of an answered call. Sinks write over nothing, but a person who names a file means it."""
+def _replace(stream: RtpStream, path: Path, write: Writer) -> Recording:
+    """Record what is heard. Recordings write over nothing, but a person who names a file means it."""
     path.unlink(missing_ok=True)
-    return WavSink(path, write, ("uplink",))
+    return record_wav(stream, path, write, ("uplink",))
 
 
 def _refuse(session: SipSession) -> None:

@@ -9,21 +9,22 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import Literal
 
 import attrs
 import numpy as np
 import trio
 
-from actors.call.ports import FRAME_MS, MediaFrame
+from actors.call.errors import RecordError
+from actors.call.ports import FRAME_MS, MediaFrame, Recording, Side
+from actors.call.recorder import TapRecording
 from clutch.media.wav import HEADER_BYTES, MAX_DATA_BYTES, wav_header
-from clutch.record.errors import RecordError
+from clutch.net.plane import RtpStream
 
 Writer = Callable[[Callable[[], None]], Awaitable[None]]
 """Runs blocking work away from the event loop and raises what it raises."""
 
-Side = Literal["uplink", "downlink"]
-"""Who is heard: the caller, or what the caller hears."""
+BOTH: Sequence[Side] = ("uplink", "downlink")
+"""A stereo file: left is what the caller said, right is what the caller heard."""
 
 
 def thread_writer(threads: int = 8) -> Writer:
@@ -46,6 +47,15 @@ def prove_writable(folder: Path) -> None:
         pass
 
 
+def record_wav(stream: RtpStream, path: Path, writer: Writer, sides: Sequence[Side] = BOTH) -> Recording:
+    """Record a stream into a file, in its plane if that can do it, else by `writer`; the file is the same.
+
+    It is readable by its owner only, made with the first frame, and valid at any moment. The recording raises
+    `RecordError` if the file exists, if the disk does not take it, or if the sampling rate changes.
+    """
+    return stream.record(path, sides) or TapRecording(stream, WavSink(path, writer, sides))
+
+
 @attrs.define(eq=False)
 class WavSink:
     """A RecordSink that makes one file, readable by its owner only, with the first frame written.
@@ -56,7 +66,7 @@ class WavSink:
 
     path: Path
     _writer: Writer
-    sides: Sequence[Side] = ("uplink", "downlink")
+    sides: Sequence[Side] = BOTH
     """What is kept, one channel each."""
     _file: _File = attrs.field(init=False)
 

@@ -15,8 +15,9 @@ async def main() -> None:
         await system.start(actors.ChildSpec("media", media.run))
         await system.start(calls.spec())
         leg = FakeLeg(ledger, "demo", end_after_s=1.0)
-        sink = FakeSink(ledger, "demo")
-        spec = actors.CallSpec("demo", leg, media.open("demo"), agent=FakeAgent, sink=lambda: sink)
+        stream = media.open("demo")
+        recording = actors.TapRecording(stream, FakeSink(ledger, "demo"))
+        spec = actors.CallSpec("demo", leg, stream, agent=FakeAgent, recording=lambda: recording)
         status = await calls.start(spec).wait()
     print(*trace.lines, f"{status.value}, left over: {ledger.leftovers()}", sep="\n")
 

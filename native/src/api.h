@@ -19,6 +19,25 @@ struct endpoint {
 
 enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS };
 
+/* Crypto suites of SRTP, by their names in SDP (RFC 4568 section 6.2, RFC 6188, RFC 7714 section 14.2). */
+enum srtp_suite {
+    SRTP_NONE,
+    SRTP_AES_CM_128_SHA1_80,
+    SRTP_AES_CM_128_SHA1_32,
+    SRTP_AES_256_CM_SHA1_80,
+    SRTP_AEAD_AES_128_GCM,
+    SRTP_AEAD_AES_256_GCM
+};
+
+enum { SRTP_KEY_MAX = 46 };
+
+/* How a stream's packets are protected: one suite, and each side's own master key with its salt behind it. */
+struct media_keys {
+    int32_t suite; /* enum srtp_suite; NONE: plain RTP */
+    uint8_t send[SRTP_KEY_MAX];
+    uint8_t receive[SRTP_KEY_MAX];
+};
+
 /* What signalling agreed on. */
 struct media_params {
     struct endpoint remote;  /* where the peer says it receives */
@@ -33,6 +52,7 @@ struct media_params {
     struct endpoint rtcp;    /* where the peer receives RTCP; port 0: where it receives RTP (rtcp-mux) */
     int32_t clock_hz;        /* of RTP timestamps; 0: rate_hz */
     int32_t event_clock_hz;  /* in which telephone events count their duration; 0: clock_hz */
+    struct media_keys keys;  /* a direction whose key stays goes on where it was */
 };
 
 /* Counters and gauges of a stream, in the order of stream_stats(). */
@@ -60,6 +80,8 @@ enum media_counter {
     REMOTE_JITTER_US,
     ROUND_TRIPS, /* how often the round trip was measured ... */
     ROUND_TRIP_US, /* ... and the last result */
+    SRTP_FORGED,   /* RTP and RTCP packets whose authentication failed, */
+    SRTP_REPLAYED, /* ... and those that had come before or were too old to tell */
     RELAYED, /* audio that went on to the bridged stream and was not decoded here */
     MEDIA_COUNTERS
 };
@@ -101,6 +123,7 @@ struct media_tick {
     int32_t rate_hz;    /* 0: no PCM was written; never connected, or bridged and nobody listens */
     bool concealed;     /* any sample of uplink was made up */
     struct media_report report;
+    bool spoken;        /* any sample of downlink was queued */
 };
 
 /* Where one tapped frame lies in the frame ring. Python unpacks arrays of it as "=QIIIBxxx". */
@@ -111,6 +134,19 @@ struct frame_line {
     uint32_t offset;    /* of uplink in the ring; downlink follows it at once */
     uint8_t concealed;
     uint8_t reserved[3];
+};
+
+/* Whom a recording keeps: one channel each, the uplink first. */
+enum recording_side { RECORD_UPLINK = 1, RECORD_DOWNLINK = 2 };
+
+/* What became of a recording. */
+struct recording_news {
+    uint32_t recording;
+    int32_t error;    /* 0, or the errno that ended it: EOVERFLOW: a WAV file, 4 GiB, is full; ENOTSUP: */
+    uint32_t rate_hz; /* ... this is the file's rate, ... */
+    uint32_t new_hz;  /* ... and the leg has another one now */
+    uint64_t lost;    /* frames that are silence, because the disk was too slow */
+    bool over;        /* the last news: the file is closed */
 };
 
 /* How a plane works. Strings end with a zero byte. */
@@ -126,6 +162,9 @@ struct plane_options {
 /* The names of what was compiled in, separated by spaces: "udp opus". */
 const char *native_features(void);
 
+/* True if streams can be protected by this suite. */
+bool srtp_has(int32_t suite);
+
 /* ---- the sans-IO stream (stream.h), for one thread ---- */
 
 struct stream;
@@ -134,7 +173,7 @@ void stream_free(struct stream *stream);
 int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us);
 void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const struct endpoint *source,
                     int64_t now_us, struct media_relay *relay);
-void stream_receive_rtcp(struct stream *stream, const uint8_t *packet, size_t len,
+void stream_receive_rtcp(struct stream *stream, uint8_t *packet, size_t len,
                          const struct endpoint *source, int64_t now_us);
 void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick);
 void stream_bye(struct stream *stream, int64_t now_us, struct media_report *report);
@@ -149,6 +188,13 @@ size_t stream_queued(const struct stream *stream);
 size_t stream_dial(struct stream *stream, const char *digits, size_t count, uint32_t tone_ms,
                    uint32_t gap_ms);
 void stream_stats(const struct stream *stream, uint64_t *counters);
+
+/* ---- sampling rates (resample.h), for one thread: a frame of 20 ms at a time ---- */
+
+struct resampler;
+int resampler_new(struct resampler **resampler, int32_t from_hz, int32_t to_hz);
+void resampler_free(struct resampler *resampler);
+void resampler_run(struct resampler *resampler, const int16_t *in, int16_t *out);
 
 /* ---- the plane (plane.h): every function but plane_open is for one and the same thread ---- */
 
@@ -179,3 +225,20 @@ int leg_unbridge(struct leg *leg);
 int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms, uint32_t gap_ms);
 void leg_close(struct leg *leg);
 void leg_release(struct leg *leg);
+
+/* ---- recordings (recorder.h): for the plane's thread; the last two for whoever has no plane ---- */
+
+struct recorder;
+struct recording;
+int recorder_open(struct recorder **recorder);
+int recorder_close(struct recorder *recorder);
+int recorder_wake_fd(const struct recorder *recorder);
+bool recorder_next(struct recorder *recorder, struct recording_news *news);
+int recording_open(struct recorder *recorder, const char *path, uint32_t sides,
+                   struct recording **recording);
+uint32_t recording_id(const struct recording *recording);
+void recording_discard(struct recording *recording);
+int leg_record(struct leg *leg, struct recording *recording);
+bool recording_put(struct recording *recording, uint64_t tick, uint32_t rate_hz, const void *uplink,
+                   const void *downlink);
+void recording_end(struct recording *recording, uint64_t tick);

@@ -4,6 +4,9 @@
 
 static const struct backend_kind *const KINDS[] = {
     &backend_udp,
+#ifdef HAVE_IO_URING
+    &backend_uring,
+#endif
 };
 
 const struct backend_kind *backend_find(const char *name)

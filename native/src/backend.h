@@ -87,7 +87,8 @@ struct backend_kind {
     void (*flush)(struct backend *backend);
 };
 
-extern const struct backend_kind backend_udp; /* epoll and plain sockets: everywhere */
+extern const struct backend_kind backend_udp;   /* epoll and plain sockets: everywhere */
+extern const struct backend_kind backend_uring; /* with HAVE_IO_URING */
 
 /* The backend of that name, or NULL if this build has none. */
 const struct backend_kind *backend_find(const char *name);

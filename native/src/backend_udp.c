@@ -72,14 +72,6 @@ static int udp_backend_bind(struct backend *backend, struct leg_socket *socket, 
     return 0;
 }
 
-static void udp_backend_unbind(struct backend *backend, struct leg_socket *socket)
-{
-    (void)backend;
-    if (socket->fd >= 0)
-        close(socket->fd);
-    socket->fd = -1;
-}
-
 static void udp_backend_attach(struct backend *backend, struct leg_socket *socket)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = socket};
@@ -133,7 +125,7 @@ const struct backend_kind backend_udp = {
     .open = udp_backend_open,
     .close = udp_backend_close,
     .bind = udp_backend_bind,
-    .unbind = udp_backend_unbind,
+    .unbind = udp_unbind,
     .attach = udp_backend_attach,
     .detach = udp_backend_detach,
     .wait = udp_backend_wait,

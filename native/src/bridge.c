@@ -131,7 +131,7 @@ void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, b
     rtp.ssrc = to->ssrc;
     out->data = payload - RTP_HEADER;
     rtp_write_header(out->data, &rtp);
-    out->len = RTP_HEADER + rtp.len;
+    out->len = stream_seal(to, SRTP_MEDIA, out->data, RTP_HEADER + rtp.len);
     out->to = *stream_destination(to);
     to->audio_sent |= audio;
     stream_count_sent(to, rtp.len);

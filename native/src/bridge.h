@@ -51,8 +51,8 @@ struct bridge {
 /* True if the stream's packets are to be decoded. */
 bool bridge_listens(const struct stream *stream);
 
-/* An accepted packet of `from`, whose payload lies in writable memory with RTP_HEADER bytes in front of it, goes
- * on: fills in `out`, whose `len` stays 0 if it does not. */
+/* An accepted packet of `from`, whose payload lies in writable memory with RTP_HEADER bytes in front of it and
+ * SRTP_GROWTH behind it, goes on: fills in `out`, whose `len` stays 0 if it does not. */
 void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, bool audio, int64_t now_us,
                  struct media_relay *out);
 

@@ -28,7 +28,7 @@ static int decode_pcmu(struct codec *codec, const uint8_t *payload, size_t len, 
     (void)codec;
     if (len == 0 || len > room)
         return -EBADMSG;
-    g711_ulaw_decode(payload, pcm, len);
+    g711_kernels[simd_best()].ulaw_decode(payload, pcm, len);
     return (int)len;
 }
 
@@ -37,7 +37,7 @@ static int decode_pcma(struct codec *codec, const uint8_t *payload, size_t len, 
     (void)codec;
     if (len == 0 || len > room)
         return -EBADMSG;
-    g711_alaw_decode(payload, pcm, len);
+    g711_kernels[simd_best()].alaw_decode(payload, pcm, len);
     return (int)len;
 }
 
@@ -55,14 +55,14 @@ static int decode_l16(struct codec *codec, const uint8_t *payload, size_t len, i
 static int encode_pcmu(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload)
 {
     (void)codec;
-    g711_ulaw_encode(pcm, payload, n);
+    g711_kernels[simd_best()].ulaw_encode(pcm, payload, n);
     return (int)n;
 }
 
 static int encode_pcma(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload)
 {
     (void)codec;
-    g711_alaw_encode(pcm, payload, n);
+    g711_kernels[simd_best()].alaw_encode(pcm, payload, n);
     return (int)n;
 }
 

@@ -4,8 +4,14 @@
 const char *native_features(void)
 {
     return "udp"
+#ifdef HAVE_IO_URING
+           " io_uring"
+#endif
 #ifdef HAVE_OPUS
            " opus"
+#endif
+#ifdef HAVE_SRTP
+           " srtp"
 #endif
         ;
 }

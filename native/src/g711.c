@@ -31,7 +31,7 @@ static inline int32_t middle_of(int32_t top_bits)
     return (int32_t)f;
 }
 
-void g711_ulaw_encode(const int16_t *restrict in, uint8_t *restrict out, size_t n)
+SIMD_KERNEL void ulaw_encode(const int16_t *restrict in, uint8_t *restrict out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         int32_t sample = in[i] >> ULAW_SCALE;
@@ -43,7 +43,7 @@ void g711_ulaw_encode(const int16_t *restrict in, uint8_t *restrict out, size_t 
     }
 }
 
-void g711_ulaw_decode(const uint8_t *restrict in, int16_t *restrict out, size_t n)
+SIMD_KERNEL void ulaw_decode(const uint8_t *restrict in, int16_t *restrict out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         int32_t code = ~(int32_t)in[i];
@@ -56,7 +56,7 @@ void g711_ulaw_decode(const uint8_t *restrict in, int16_t *restrict out, size_t 
 
 /* Segment 0 of A-law is not normalised. Adding 32 makes it look like segment 1, one too high. */
 
-void g711_alaw_encode(const int16_t *restrict in, uint8_t *restrict out, size_t n)
+SIMD_KERNEL void alaw_encode(const int16_t *restrict in, uint8_t *restrict out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         int32_t sample = in[i] >> ALAW_SCALE;
@@ -69,7 +69,7 @@ void g711_alaw_encode(const int16_t *restrict in, uint8_t *restrict out, size_t 
     }
 }
 
-void g711_alaw_decode(const uint8_t *restrict in, int16_t *restrict out, size_t n)
+SIMD_KERNEL void alaw_decode(const uint8_t *restrict in, int16_t *restrict out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         int32_t code = in[i] ^ 0x55;
@@ -80,3 +80,30 @@ void g711_alaw_decode(const uint8_t *restrict in, int16_t *restrict out, size_t 
         out[i] = (int16_t)((magnitude ^ negative) - negative);
     }
 }
+
+/* ---- for each instruction set ---- */
+
+#define ENCODER(kernel, set)                                                                 \
+    static void kernel##_##set(const int16_t *restrict in, uint8_t *restrict out, size_t n) \
+    {                                                                                        \
+        kernel(in, out, n);                                                                  \
+    }
+#define DECODER(kernel, set)                                                                 \
+    static void kernel##_##set(const uint8_t *restrict in, int16_t *restrict out, size_t n) \
+    {                                                                                        \
+        kernel(in, out, n);                                                                  \
+    }
+
+ENCODER(ulaw_encode, base)
+ENCODER(alaw_encode, base)
+DECODER(ulaw_decode, base)
+DECODER(alaw_decode, base)
+SIMD_TARGET_AVX2 ENCODER(ulaw_encode, avx2)
+SIMD_TARGET_AVX2 ENCODER(alaw_encode, avx2)
+SIMD_TARGET_AVX2 DECODER(ulaw_decode, avx2)
+SIMD_TARGET_AVX2 DECODER(alaw_decode, avx2)
+
+const struct g711 g711_kernels[SIMD_SETS] = {
+    [SIMD_BASE] = {ulaw_encode_base, alaw_encode_base, ulaw_decode_base, alaw_decode_base},
+    [SIMD_AVX2] = {ulaw_encode_avx2, alaw_encode_avx2, ulaw_decode_avx2, alaw_decode_avx2},
+};

@@ -4,7 +4,7 @@
  * single precision does the work: converting a magnitude to float normalises it, and the seven code bits
  * lie in the top of the float's own exponent and mantissa. There is no table and no branch, and compilers
  * vectorise the loops on any SIMD width. Results equal the standard's tables for all 256 codes and all
- * 65536 samples (tests/native/test_g711.py).
+ * 65536 samples (tests/native/test_g711.py), with every instruction set (tests/native/c/test_g711.c).
  *
  * `in` and `out` hold n items each and do not overlap.
  */
@@ -14,9 +14,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void g711_ulaw_decode(const uint8_t *restrict in, int16_t *restrict out, size_t n);
-void g711_ulaw_encode(const int16_t *restrict in, uint8_t *restrict out, size_t n);
-void g711_alaw_decode(const uint8_t *restrict in, int16_t *restrict out, size_t n);
-void g711_alaw_encode(const int16_t *restrict in, uint8_t *restrict out, size_t n);
+#include "simd.h"
+
+typedef void g711_encoder(const int16_t *restrict in, uint8_t *restrict out, size_t n);
+typedef void g711_decoder(const uint8_t *restrict in, int16_t *restrict out, size_t n);
+
+struct g711 {
+    g711_encoder *ulaw_encode;
+    g711_encoder *alaw_encode;
+    g711_decoder *ulaw_decode;
+    g711_decoder *alaw_decode;
+};
+
+/* By instruction set; the one to use is g711_kernels[simd_best()]. */
+extern const struct g711 g711_kernels[SIMD_SETS];
 
 #endif

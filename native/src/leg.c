@@ -17,14 +17,19 @@ static void kick(struct plane *plane)
     (void)!write(plane->kick, &one, sizeof one);
 }
 
-/* Room for a command, or NULL; only CLOSE may use the room that is kept. */
-static struct command *reserve(struct leg *leg, enum command_kind kind)
+/* Room for a command; NULL if there is none but what is kept for the `last` ones. */
+static struct command *reserve_from(struct leg *leg, enum command_kind kind, bool last)
 {
-    size_t spare = kind == COMMAND_CLOSE ? 0 : leg->plane->command_spare;
+    size_t spare = last ? 0 : leg->plane->command_spare;
     struct command *command = ring_reserve(&leg->plane->commands, sizeof *command, spare);
     if (command != NULL)
         *command = (struct command){.leg = leg, .kind = kind};
     return command;
+}
+
+static struct command *reserve(struct leg *leg, enum command_kind kind)
+{
+    return reserve_from(leg, kind, false);
 }
 
 static void submit(struct leg *leg)
@@ -128,10 +133,11 @@ int leg_connect(struct leg *leg, const struct media_params *params)
     if (connection == NULL)
         return -ENOMEM;
     connection->params = *params;
-    int error = stream_prepare(params, &connection->playout);
+    int error = stream_prepare(leg->stream, params, &connection->parts);
+    explicit_bzero(&connection->params.keys, sizeof connection->params.keys);
     struct command *command = error == 0 ? reserve(leg, COMMAND_CONNECT) : NULL;
     if (command == NULL) {
-        playout_free(connection->playout);
+        stream_discard(&connection->parts);
         free(connection);
         return error == 0 ? -EAGAIN : error;
     }
@@ -185,6 +191,21 @@ int leg_unbridge(struct leg *leg)
     return 0;
 }
 
+int leg_record(struct leg *leg, struct recording *recording)
+{
+    if (recording == NULL && !leg->recorded)
+        return 0;
+    if (recording != NULL && leg->recorded)
+        return -EBUSY;
+    struct command *command = reserve_from(leg, COMMAND_RECORD, recording == NULL);
+    if (command == NULL)
+        return -EAGAIN;
+    command->recording = recording;
+    leg->recorded = recording != NULL;
+    submit(leg);
+    return 0;
+}
+
 int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms, uint32_t gap_ms)
 {
     int taken = 0;
@@ -209,7 +230,7 @@ void leg_close(struct leg *leg)
         return;
     leg->closing = true;
     forget_bridge(leg);
-    reserve(leg, COMMAND_CLOSE);
+    reserve_from(leg, COMMAND_CLOSE, true);
     submit(leg);
 }
 

@@ -21,8 +21,8 @@ static size_t power_of_two(size_t least)
 
 static int open_rings(struct plane *plane)
 {
-    /* One CLOSE per port, and what a skip at the end of the memory may waste. */
-    plane->command_spare = (plane->ports.capacity + 1) * ring_footprint(sizeof(struct command));
+    /* One CLOSE and one end of a recording per port, and what a skip at the end of the memory may waste. */
+    plane->command_spare = (2 * plane->ports.capacity + 1) * ring_footprint(sizeof(struct command));
     int error = ring_open(&plane->commands, power_of_two(plane->command_spare + PLANE_COMMAND_RING));
     if (error == 0)
         error = ring_open(&plane->frames, PLANE_FRAME_RING);
@@ -138,7 +138,7 @@ int plane_open(struct plane **out, const struct endpoint *local, uint16_t first_
     return 0;
 }
 
-/* Take what the reactor gave back: free replaced playouts, keep closed legs for plane_events. */
+/* Take what the reactor gave back: free what was replaced, keep closed legs for plane_events. */
 static void take_returned(struct plane *plane)
 {
     struct returned *returned = atomic_exchange_explicit(&plane->returned, NULL, memory_order_acquire);
@@ -148,8 +148,9 @@ static void take_returned(struct plane *plane)
             returned->next = plane->closed;
             plane->closed = returned;
         } else {
-            playout_free(returned->spare);
-            free((struct connection *)returned);
+            struct connection *connection = (struct connection *)returned;
+            stream_discard(&connection->parts);
+            free(connection);
         }
         returned = next;
     }

@@ -14,8 +14,12 @@
  *              no reuse of a node while somebody holds it (no ABA)
  *   each stream's downlink queue and counters (downlink.h, counters.h).
  *
- * Room in the command ring is kept for one CLOSE of every leg there can be, so leg_close cannot fail; every
- * other command may be refused with -EAGAIN, and then nothing has happened.
+ * Room in the command ring is kept for one CLOSE of every leg there can be, and for the end of its
+ * recording, so these two cannot fail; every other command may be refused with -EAGAIN, and then nothing has
+ * happened.
+ *
+ * A recorder (recorder.h) is not the plane's, but the reactor is its producer: one recorder serves one plane,
+ * and is closed after it.
  *
  * Pacing: a phase every 5 ms, four of them; each leg belongs to one and is ticked every fourth time. Legs
  * go to the emptiest phase, so packets leave evenly instead of in one burst per 20 ms. Phases that were
@@ -35,6 +39,7 @@
 
 #include "backend.h"
 #include "ports.h"
+#include "recorder.h"
 #include "ring.h"
 #include "stream.h"
 
@@ -49,15 +54,14 @@ enum {
 /* Something the reactor gives back. */
 struct returned {
     struct returned *next;
-    struct leg *closed;    /* a leg that was closed, or NULL: ... */
-    struct playout *spare; /* ... the connection that this is part of, and the playout it replaced */
+    struct leg *closed; /* a leg that was closed; NULL: this is part of a connection */
 };
 
-/* New parameters on their way to the reactor, and then back. */
+/* New parameters on their way to the reactor, and then back with what they replaced. */
 struct connection {
     struct returned returned;
     struct media_params params;
-    struct playout *playout;
+    struct stream_parts parts;
 };
 
 struct leg {
@@ -71,11 +75,13 @@ struct leg {
     bool closing;
     int32_t codec; /* as last connected; -1 before */
     int32_t rate_hz;
+    bool recorded;
     struct leg *bridged; /* with whom, as last commanded */
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
     struct leg *other; /* that the stream was last bridged with; means nothing if it is not */
     bool tapped;
+    struct recording *recording; /* NULL: is not recorded */
     bool left; /* closed: packets that still come are nobody's */
     int attached; /* sockets */
     size_t phase;
@@ -84,7 +90,16 @@ struct leg {
     struct returned returned;
 };
 
-enum command_kind { COMMAND_OPEN, COMMAND_CONNECT, COMMAND_TAP, COMMAND_PRESS, COMMAND_CLOSE, COMMAND_BRIDGE, COMMAND_UNBRIDGE };
+enum command_kind {
+    COMMAND_OPEN,
+    COMMAND_CONNECT,
+    COMMAND_TAP,
+    COMMAND_PRESS,
+    COMMAND_CLOSE,
+    COMMAND_RECORD,
+    COMMAND_BRIDGE,
+    COMMAND_UNBRIDGE,
+};
 
 struct command {
     struct leg *leg;
@@ -93,6 +108,7 @@ struct command {
     uint32_t value;                /* TAP: on; PRESS: the event */
     uint32_t tone_ms;              /* PRESS */
     uint32_t gap_ms;
+    struct recording *recording; /* RECORD; NULL: the end */
     struct leg *other; /* BRIDGE */
 };
 

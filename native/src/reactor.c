@@ -1,5 +1,6 @@
 #include "reactor.h"
 
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,8 +81,24 @@ static void send_report(struct plane *plane, struct leg *leg, const struct media
         send_on(plane, report->muxed ? &leg->rtp : &leg->rtcp, report->data, report->len, &report->to);
 }
 
+/* Audio is decoded for who wants it, even if the leg is bridged. */
+static void listen_to(struct leg *leg)
+{
+    stream_tap(leg->stream, leg->tapped || leg->recording != NULL);
+}
+
+/* Record a leg from its next tick on, into nothing if `recording` is NULL. */
+static void record_leg(struct leg *leg, struct recording *recording)
+{
+    if (leg->recording != NULL)
+        recording_end(leg->recording, leg->stream->ticks);
+    leg->recording = recording;
+    listen_to(leg);
+}
+
 static void remove_leg(struct plane *plane, struct leg *leg)
 {
+    record_leg(leg, NULL);
     struct media_report report;
     stream_bye(leg->stream, plane->now_us, &report);
     send_report(plane, leg, &report);
@@ -120,8 +137,7 @@ static void give_back_legs(struct plane *plane)
 
 static void connect_leg(struct plane *plane, struct leg *leg, struct connection *connection)
 {
-    connection->returned.spare =
-        stream_connect(leg->stream, &connection->params, connection->playout, plane->now_us);
+    stream_connect(leg->stream, &connection->params, &connection->parts, plane->now_us);
     give_back(plane, &connection->returned);
 }
 
@@ -155,13 +171,16 @@ static void run_command(struct plane *plane, const struct command *command)
         break;
     case COMMAND_TAP:
         leg->tapped = command->value != 0;
-        stream_tap(leg->stream, leg->tapped);
+        listen_to(leg);
         break;
     case COMMAND_PRESS:
         stream_press(leg->stream, (uint8_t)command->value, command->tone_ms, command->gap_ms);
         break;
     case COMMAND_CLOSE:
         remove_leg(plane, leg);
+        break;
+    case COMMAND_RECORD:
+        record_leg(leg, command->recording);
         break;
     case COMMAND_BRIDGE:
         bridge_legs(plane, leg, command->other);
@@ -222,12 +241,31 @@ static void commit_frame(struct plane *plane, struct frame_line *line, const str
     plane->produced = true;
 }
 
+/* Room for a recorded leg's next frame; NULL if it is not recorded or the ring is full. */
+static struct recorder_line *reserve_record(const struct leg *leg)
+{
+    const struct playout *playout = leg->stream->playout;
+    if (leg->recording == NULL || playout == NULL)
+        return NULL;
+    return recording_reserve(leg->recording, (uint32_t)playout->rate_hz);
+}
+
+static void commit_record(const struct leg *leg, struct recorder_line *record, const struct media_tick *tick)
+{
+    int16_t *pcm = (int16_t *)(record + 1);
+    if (tick->uplink != pcm)
+        memcpy(pcm, tick->uplink, 2 * leg->stream->playout->frame * sizeof *pcm);
+    recording_commit(leg->recording, record, tick->index);
+}
+
+/* The audio goes at once to where it is wanted; where two want it, it is copied. */
 static void tick_leg(struct plane *plane, struct leg *leg)
 {
     struct media_tick tick = {.uplink = plane->uplink, .downlink = plane->downlink, .packet = plane->packet};
     struct frame_line *line = reserve_frame(plane, leg);
-    if (line != NULL) {
-        tick.uplink = (int16_t *)(line + 1);
+    struct recorder_line *record = reserve_record(leg);
+    if (line != NULL || record != NULL) {
+        tick.uplink = line != NULL ? (int16_t *)(line + 1) : (int16_t *)(record + 1);
         tick.downlink = tick.uplink + leg->stream->playout->frame;
     }
     stream_tick(leg->stream, plane->now_us, &tick);
@@ -236,6 +274,8 @@ static void tick_leg(struct plane *plane, struct leg *leg)
     send_report(plane, leg, &tick.report);
     if (line != NULL)
         commit_frame(plane, line, leg, &tick);
+    if (record != NULL)
+        commit_record(leg, record, &tick);
     report_events(plane, leg);
 }
 

@@ -33,8 +33,18 @@ static void anchor(struct relay *relay, const struct relay_numbers *in, uint32_t
         .newest = {.timestamp = in->timestamp, .seq = (uint16_t)(in->seq - 1)},
         .offset = {.timestamp = next->timestamp - in->timestamp, .seq = (uint16_t)(next->seq - in->seq)},
         .step = frame,
+        .taken = UINT64_MAX,
         .anchored = true,
     };
+}
+
+/* A number so far before the newest becomes this packet's; false if it is another's. */
+static bool take(struct relay *relay, uint16_t behind)
+{
+    uint64_t bit = behind < 64 ? UINT64_C(1) << behind : 0;
+    bool is_free = (relay->taken & bit) != bit;
+    relay->taken |= bit;
+    return is_free;
 }
 
 bool relay_place(struct relay *relay, const struct relay_numbers *in, bool audio, uint32_t frame,
@@ -45,12 +55,13 @@ bool relay_place(struct relay *relay, const struct relay_numbers *in, bool audio
     out->seq = (uint16_t)(in->seq + relay->offset.seq);
     out->timestamp = in->timestamp + relay->offset.timestamp;
     if (!is_newer(relay, in->seq))
-        return (uint16_t)(next->seq - out->seq) <= relay->used;
+        return take(relay, (uint16_t)(next->seq - 1 - out->seq));
     uint32_t step = in->timestamp - relay->newest.timestamp;
     bool follows = audio && in->seq == (uint16_t)(relay->newest.seq + 1);
     if (follows && step > 0 && step <= STEP_MAX_FRAMES * frame)
         relay->step = step;
-    relay->used += (uint16_t)(in->seq - relay->newest.seq);
+    uint16_t used = (uint16_t)(out->seq + 1 - next->seq);
+    relay->taken = (used < 64 ? relay->taken << used : 0) | 1;
     relay->newest.seq = in->seq;
     next->seq = (uint16_t)(out->seq + 1);
     if (audio) {

@@ -1,5 +1,6 @@
 /* The numbers of a stream whose packets are another sender's: its sequence numbers and timestamps go on from
- * where the stream was, by offsets, so that what was lost, late or doubled before us is seen behind us, too.
+ * where the stream was, by offsets, so that what was lost or late before us is so behind us, too. No number is
+ * used twice: copies end here, and what is 64 packets late or from before the anchor.
  *
  * The offsets are taken ("anchored") at the first packet, and anew when the sender began anew: its sequence
  * numbers jump (reception.h says what a jump is), or its timestamps move by a second more or less than the time
@@ -26,12 +27,12 @@ struct relay {
     struct relay_numbers newest;  /* ... its timestamp, and the newest sequence number of all, as they came */
     struct relay_numbers offset;
     uint32_t step; /* how long a packet lasts, on the RTP clock */
-    uint32_t used; /* sequence numbers since the anchor; what is older was not relayed from here */
+    uint64_t taken; /* bit n: the stream's number n + 1 before its next one is some packet's already */
     bool anchored;
 };
 
 /* A packet `in` came at `now_us`. Gives the numbers it goes on with and moves the stream's `next` ones; false,
- * and nothing, if it is from before the anchor and its number is another packet's. `frame` is 20 ms on the RTP
+ * and nothing, if its number is another packet's already. `frame` is 20 ms on the RTP
  * clock. Packets of keys are no audio: their timestamp is that of the press. */
 bool relay_place(struct relay *relay, const struct relay_numbers *in, bool audio, uint32_t frame,
                  int64_t now_us, struct relay_numbers *next, struct relay_numbers *out);

@@ -65,7 +65,7 @@ void ring_commit(struct ring *ring)
     atomic_store_explicit(&ring->head, ring->reserved, memory_order_release);
 }
 
-const void *ring_read(struct ring *ring, size_t *len)
+void *ring_read(struct ring *ring, size_t *len)
 {
     if (ring->cursor == ring->head_seen) {
         ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
@@ -79,7 +79,7 @@ const void *ring_read(struct ring *ring, size_t *len)
         ring->cursor += to_end(ring, ring->cursor);
         memcpy(&length, at(ring, ring->cursor), sizeof length);
     }
-    const void *record = at(ring, ring->cursor) + RING_HEADER;
+    void *record = at(ring, ring->cursor) + RING_HEADER;
     ring->cursor += ring_footprint(length);
     *len = length;
     return record;

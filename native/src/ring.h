@@ -54,8 +54,9 @@ void *ring_reserve(struct ring *ring, size_t len, size_t spare);
 /* Producer: publish the record reserved last. */
 void ring_commit(struct ring *ring);
 
-/* Consumer: the next record and its length, or NULL. Stays readable until ring_release. */
-const void *ring_read(struct ring *ring, size_t *len);
+/* Consumer: the next record and its length, or NULL. It is the consumer's, to write in as well, until
+ * ring_release. */
+void *ring_read(struct ring *ring, size_t *len);
 
 /* Consumer: give back all that was read. */
 void ring_release(struct ring *ring);

@@ -21,7 +21,7 @@ bool rtp_is_rtcp(const uint8_t *data, size_t len)
     return len >= 2 && data[1] >= RTCP_FIRST && data[1] <= RTCP_LAST;
 }
 
-int rtp_parse(const uint8_t *data, size_t len, struct rtp_packet *packet)
+int rtp_header_len(const uint8_t *data, size_t len)
 {
     if (len < RTP_HEADER || (data[0] & VERSION_MASK) != VERSION)
         return -EBADMSG;
@@ -31,9 +31,15 @@ int rtp_parse(const uint8_t *data, size_t len, struct rtp_packet *packet)
             return -EBADMSG;
         start += EXTENSION_HEADER + 4u * read16(data + start + 2);
     }
-    if (len < start)
-        return -EBADMSG;
-    size_t padding = 0;
+    return len < start ? -EBADMSG : (int)start;
+}
+
+int rtp_parse(const uint8_t *data, size_t len, struct rtp_packet *packet)
+{
+    int header = rtp_header_len(data, len);
+    if (header < 0)
+        return header;
+    size_t start = (size_t)header, padding = 0;
     if (data[0] & PADDING) {
         padding = data[len - 1];
         if (padding == 0 || padding > len - start)

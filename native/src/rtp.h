@@ -22,6 +22,10 @@ struct rtp_packet {
 /* True for RTCP sharing the port (RFC 5761 section 4): its packet types 200 to 204. */
 bool rtp_is_rtcp(const uint8_t *data, size_t len);
 
+/* Where the payload begins: behind the CSRC list and the extension. -EBADMSG if the version is not 2 or the
+ * header is longer than len. */
+int rtp_header_len(const uint8_t *data, size_t len);
+
 /* Parse a datagram: version 2, and CSRC list, extension and padding that fit. 0 or -EBADMSG; reads
  * nothing beyond len, whatever the bytes say. */
 int rtp_parse(const uint8_t *data, size_t len, struct rtp_packet *packet);

@@ -61,6 +61,8 @@ void stream_free(struct stream *stream)
 {
     bridge_cut(stream);
     playout_free(stream->playout);
+    srtp_close(stream->sealer);
+    srtp_close(stream->opener);
     free(stream);
 }
 
@@ -70,49 +72,109 @@ bool stream_changes_codec(const struct stream *stream, const struct media_params
     return playout == NULL || playout->codec_id != params->codec || playout->rate_hz != params->rate_hz;
 }
 
-struct playout *stream_connect(struct stream *stream, const struct media_params *params,
-                               struct playout *playout, int64_t now_us)
+void stream_discard(struct stream_parts *parts)
 {
-    struct playout *spare = playout;
-    if (stream_changes_codec(stream, params)) {
-        bridge_cut(stream);
-        if (stream->playout != NULL)
-            playout_reset(stream->playout);
-        else
-            reports_start(&stream->reports, now_us);
-        reception_new_clock(&stream->reception);
-        spare = stream->playout;
-        stream->playout = playout;
-        playout_attach(playout, stream->counters);
-    }
+    playout_free(parts->playout);
+    srtp_close(parts->sealer);
+    srtp_close(parts->opener);
+}
+
+static void adopt_playout(struct stream *stream, struct playout **made, int64_t now_us)
+{
+    struct playout *before = stream->playout;
+    bridge_cut(stream);
+    if (before != NULL)
+        playout_reset(before);
+    else
+        reports_start(&stream->reports, now_us);
+    reception_new_clock(&stream->reception);
+    stream->playout = *made;
+    playout_attach(stream->playout, stream->counters);
+    *made = before;
+}
+
+/* A context goes on as long as its key does: packet index and replay window must never begin again. */
+static void adopt_key(struct srtp **own, struct srtp **made)
+{
+    struct srtp *before = *own;
+    if (before != NULL && *made != NULL && srtp_same_key(before, *made))
+        return;
+    *own = *made;
+    *made = before;
+}
+
+void stream_connect(struct stream *stream, const struct media_params *params, struct stream_parts *parts,
+                    int64_t now_us)
+{
+    if (stream_changes_codec(stream, params))
+        adopt_playout(stream, &parts->playout, now_us);
+    adopt_key(&stream->sealer, &parts->sealer);
+    adopt_key(&stream->opener, &parts->opener);
     if (!same_endpoint(&stream->params.remote, &params->remote))
         memset(&stream->source, 0, sizeof stream->source);
     if (!stream->params.receive)
         reception_restart(&stream->reception);
     stream->params = *params;
+    explicit_bzero(&stream->params.keys, sizeof stream->params.keys);
     stream->received_us = now_us;
     stream->timed_out = false;
-    return spare;
 }
 
-int stream_prepare(const struct media_params *params, struct playout **playout)
+static int prepare_keys(const struct stream *stream, const struct media_keys *keys,
+                        struct stream_parts *parts)
+{
+    if (keys->suite == SRTP_NONE)
+        return 0;
+    int error = srtp_open(&parts->sealer, keys->suite, keys->send, &stream->ssrc);
+    return error == 0 ? srtp_open(&parts->opener, keys->suite, keys->receive, NULL) : error;
+}
+
+int stream_prepare(const struct stream *stream, const struct media_params *params,
+                   struct stream_parts *parts)
 {
     bool valid = params->payload_type >= 0 && params->payload_type <= RTP_PAYLOAD_TYPE_MAX
                  && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
                  && params->timeout_ms >= 0 && params->event_clock_hz >= 0;
-    return valid ? playout_open(playout, params) : -EINVAL;
+    *parts = (struct stream_parts){0};
+    int error = valid ? playout_open(&parts->playout, params) : -EINVAL;
+    if (error == 0)
+        error = prepare_keys(stream, &params->keys, parts);
+    if (error != 0) {
+        stream_discard(parts);
+        *parts = (struct stream_parts){0};
+    }
+    return error;
 }
 
 int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us)
 {
-    struct playout *playout;
-    int error = stream_prepare(params, &playout);
+    struct stream_parts parts;
+    int error = stream_prepare(stream, params, &parts);
     if (error != 0)
         return error;
     if (stream_changes_codec(stream, params))
         downlink_open(&stream->downlink);
-    playout_free(stream_connect(stream, params, playout, now_us));
+    stream_connect(stream, params, &parts, now_us);
+    stream_discard(&parts);
     return 0;
+}
+
+/* ---- protection ---- */
+
+/* Take the protection off a packet, if there should be one. False: it is to be dropped, and was counted. */
+static bool unseal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, size_t *len)
+{
+    int error = stream->opener != NULL ? srtp_unseal(stream->opener, kind, packet, len) : 0;
+    if (error == -EBADMSG)
+        count(stream, kind == SRTP_MEDIA ? MALFORMED : REPORTS_MALFORMED);
+    else if (error != 0)
+        count(stream, error == -EALREADY ? SRTP_REPLAYED : SRTP_FORGED);
+    return error == 0;
+}
+
+size_t stream_seal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, size_t len)
+{
+    return stream->sealer != NULL ? srtp_seal(stream->sealer, kind, packet, len) : len;
 }
 
 /* ---- reports ---- */
@@ -136,11 +198,11 @@ static void hear_block(struct stream *stream, const struct rtcp_block *block, in
                 (uint64_t)block->jitter * 1000000 / (uint32_t)stream->playout->clock_hz);
 }
 
-static void hear_report(struct stream *stream, const uint8_t *packet, size_t len,
-                        const struct endpoint *source, const struct endpoint *peer, int64_t now_us)
+static void hear_report(struct stream *stream, uint8_t *packet, size_t len, const struct endpoint *source,
+                        const struct endpoint *peer, int64_t now_us)
 {
     struct rtcp_heard heard;
-    if (stream->playout == NULL)
+    if (stream->playout == NULL || !unseal(stream, SRTP_REPORT, packet, &len))
         return;
     if (!same_endpoint(source, peer)) {
         count(stream, REPORTS_WRONG_SOURCE);
@@ -157,7 +219,7 @@ static void hear_report(struct stream *stream, const uint8_t *packet, size_t len
         hear_block(stream, &heard.block, now_us);
 }
 
-void stream_receive_rtcp(struct stream *stream, const uint8_t *packet, size_t len,
+void stream_receive_rtcp(struct stream *stream, uint8_t *packet, size_t len,
                          const struct endpoint *source, int64_t now_us)
 {
     struct endpoint peer = rtcp_destination(stream);
@@ -181,7 +243,7 @@ static void write_report(struct stream *stream, int64_t now_us, bool bye, struct
     compound.has_block = reception_report(&stream->reception, &compound.block);
     reports_echo(&stream->reports, &compound.block, now_us);
     report->data = stream->report;
-    report->len = rtcp_write(stream->report, &compound);
+    report->len = stream_seal(stream, SRTP_REPORT, stream->report, rtcp_write(stream->report, &compound));
     report->to = rtcp_destination(stream);
     report->muxed = stream->params.rtcp.port == 0;
     count(stream, REPORTS_SENT);
@@ -274,6 +336,8 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
         hear_report(stream, packet, len, source, stream_destination(stream), now_us);
         return;
     }
+    if (!unseal(stream, SRTP_MEDIA, packet, &len))
+        return;
     if (rtp_parse(packet, len, &rtp) != 0) {
         count(stream, MALFORMED);
         return;
@@ -322,7 +386,7 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
     rtp->seq = stream->next.seq++;
     rtp->ssrc = stream->ssrc;
     rtp_write_header(tick->packet, rtp);
-    tick->packet_len = RTP_HEADER + rtp->len;
+    tick->packet_len = stream_seal(stream, SRTP_MEDIA, tick->packet, RTP_HEADER + rtp->len);
     tick->to = *stream_destination(stream);
     stream->numbers_used++;
     stream_count_sent(stream, rtp->len);
@@ -331,10 +395,7 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
 static void send_audio(struct stream *stream, struct media_tick *tick)
 {
     struct codec *codec = &stream->playout->codec;
-    size_t frame = stream->playout->frame;
-    size_t spoken = downlink_read(&stream->downlink, tick->downlink, frame);
-    memset(tick->downlink + spoken, 0, (frame - spoken) * sizeof *tick->downlink);
-    int len = codec->type->encode(codec, tick->downlink, frame, tick->packet + RTP_HEADER);
+    int len = codec->type->encode(codec, tick->downlink, stream->playout->frame, tick->packet + RTP_HEADER);
     if (len < 0)
         return;
     struct rtp_packet rtp = {
@@ -347,23 +408,17 @@ static void send_audio(struct stream *stream, struct media_tick *tick)
     send_packet(stream, tick, &rtp);
 }
 
-static bool send_key(struct stream *stream, struct media_tick *tick)
+static void send_key(struct stream *stream, struct media_tick *tick)
 {
-    struct dtmf_packet key;
-    uint32_t frame = stream_event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
-    if (stream->params.telephone_event < 0
-        || !dtmf_step(&stream->keys_out, stream->next.timestamp, frame, &key))
-        return false;
+    const struct dtmf_packet *key = &stream->key;
     struct rtp_packet rtp = {
         .payload_type = (uint8_t)stream->params.telephone_event,
-        .marker = key.marker,
-        .timestamp = key.timestamp,
+        .marker = key->marker,
+        .timestamp = key->timestamp,
         .len = DTMF_PAYLOAD,
     };
-    memcpy(tick->packet + RTP_HEADER, key.payload, DTMF_PAYLOAD);
-    memset(tick->downlink, 0, stream->playout->frame * sizeof *tick->downlink);
+    memcpy(tick->packet + RTP_HEADER, key->payload, DTMF_PAYLOAD);
     send_packet(stream, tick, &rtp);
-    return true;
 }
 
 static void check_times(struct stream *stream, int64_t now_us)
@@ -380,52 +435,79 @@ static void check_times(struct stream *stream, int64_t now_us)
     }
 }
 
-/* The tick's PCM, if somebody wants it. */
-static void play(struct stream *stream, int64_t now_us, struct media_tick *tick)
+/* True if this tick sends a key, which is then in stream->key. */
+static bool press_key(struct stream *stream)
+{
+    uint32_t frame = stream_event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
+    return stream->params.send && stream->params.telephone_event >= 0
+           && dtmf_step(&stream->keys_out, stream->next.timestamp, frame, &stream->key);
+}
+
+static void listen(struct stream *stream, int64_t now_us, struct media_tick *tick)
 {
     struct playout *playout = stream->playout;
-    if (!bridge_listens(stream))
-        return;
     tick->rate_hz = playout->rate_hz;
     tick->concealed = playout_tick(playout, now_us, tick->uplink);
     if (stream->bridge.to != NULL)
         playout_keep(playout, tick->uplink);
 }
 
-/* The tick of a stream that sends by itself. */
-static void speak(struct stream *stream, struct media_tick *tick)
-{
-    size_t frame = stream->playout->frame;
-    if (!stream->params.send) {
-        downlink_read(&stream->downlink, tick->downlink, frame);
-        memset(tick->downlink, 0, frame * sizeof *tick->downlink);
-    } else if (!send_key(stream, tick)) {
-        send_audio(stream, tick);
-    }
-}
-
-void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
+void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)
 {
     tick->index = stream->ticks++;
     tick->packet_len = 0;
     tick->rate_hz = 0;
     tick->concealed = false;
+    tick->spoken = false;
     tick->report.len = 0;
     if (stream->playout == NULL)
         return;
-    play(stream, now_us, tick);
-    bool speaks = bridge_tick(stream);
-    if (speaks)
+    if (bridge_listens(stream))
+        listen(stream, now_us, tick);
+    stream->speaks = bridge_tick(stream);
+    stream->key_due = stream->speaks && press_key(stream);
+    if (!stream->speaks) {
+        if (tick->rate_hz != 0)
+            bridge_hear(stream, tick->downlink);
+        return;
+    }
+    size_t frame = stream->playout->frame;
+    size_t spoken = stream->key_due ? 0 : downlink_read(&stream->downlink, tick->downlink, frame);
+    memset(tick->downlink + spoken, 0, (frame - spoken) * sizeof *tick->downlink);
+    tick->spoken = spoken > 0;
+}
+
+/* Send what the tick is to send. */
+static void speak(struct stream *stream, struct media_tick *tick)
+{
+    if (stream->key_due || !stream->params.send)
+        memset(tick->downlink, 0, stream->playout->frame * sizeof *tick->downlink);
+    if (stream->key_due)
+        send_key(stream, tick);
+    else if (stream->params.send)
+        send_audio(stream, tick);
+}
+
+void stream_emit(struct stream *stream, int64_t now_us, struct media_tick *tick)
+{
+    struct playout *playout = stream->playout;
+    if (playout == NULL)
+        return;
+    if (stream->speaks)
         speak(stream, tick);
-    else if (tick->rate_hz != 0)
-        bridge_hear(stream, tick->downlink);
     if (now_us >= stream->reports.due_us) {
         write_report(stream, now_us, false, &tick->report);
         reports_next(&stream->reports, now_us);
     }
-    if (speaks)
-        stream->next.timestamp += stream->playout->frame_ticks;
+    if (stream->speaks)
+        stream->next.timestamp += playout->frame_ticks;
     check_times(stream, now_us);
+}
+
+void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick)
+{
+    stream_play(stream, now_us, tick);
+    stream_emit(stream, now_us, tick);
 }
 
 bool stream_next_event(struct stream *stream, struct media_event *event)

@@ -11,6 +11,9 @@
  * tick, a telephone event while a key is pressed, else audio from the downlink queue or silence. A stream
  * that may not send still consumes its queue, so that nobody who speaks into it stalls on hold.
  *
+ * With keys, packets are unsealed before anything else looks at them, whoever sent them, and sealed as the last
+ * step: everything between knows plain RTP only. So nobody without the key is ever learnt as the source.
+ *
  * The functions that Python calls are declared in api.h: stream_new, stream_free, stream_setup (connect with
  * allocation), receive (on the RTP port; what goes on to a bridged stream is changed in place), receive_rtcp (on the port above), tick, bye (the last report, for a
  * stream that is about to be closed), next_event, send, clear, queued, dial, stats. `cname` of stream_new is
@@ -25,6 +28,7 @@
 #include "playout.h"
 #include "reception.h"
 #include "reports.h"
+#include "srtp.h"
 
 enum {
     STREAM_LEARN_PACKETS = 5, /* in a row from elsewhere before that source is believed */
@@ -45,12 +49,17 @@ struct stream {
     counter counters[MEDIA_COUNTERS]; /* DOWNLINK_DROPPED is in the downlink */
     struct media_params params;
     struct playout *playout; /* NULL: never connected */
+    struct srtp *sealer;     /* NULL, as the opener: plain RTP */
+    struct srtp *opener;
     struct source source;
     struct dtmf_sender keys_out;
     struct dtmf_receiver keys_in;
+    struct dtmf_packet key; /* what stream_emit sends, if key_due */
+    bool key_due;
+    bool speaks; /* this tick sends something itself, not the bridged stream */
     struct reception reception;
     struct reports reports;
-    uint8_t report[MEDIA_REPORT_MAX]; /* the last one, on its way out */
+    uint8_t report[MEDIA_REPORT_MAX + SRTP_GROWTH]; /* the last one, on its way out */
     int64_t received_us; /* last accepted packet, or connect */
     uint64_t ticks;
     uint64_t numbers_used;     /* sequence numbers up to `next`, those of packets that were lost before us included */
@@ -65,21 +74,43 @@ struct stream {
     struct media_event events[STREAM_EVENTS];
 };
 
-/* Make the playout that these parameters need: 0, -EINVAL for a payload type, timeout, codec or rate that
- * does not exist, or the errors of codec_open. */
-int stream_prepare(const struct media_params *params, struct playout **playout);
+/* What parameters need that must be allocated. */
+struct stream_parts {
+    struct playout *playout;
+    struct srtp *sealer;
+    struct srtp *opener;
+};
 
-/* Adopt parameters. `playout` was made for their codec and rate; if the stream already has that codec and
- * rate it keeps its own. Returns the playout that is no longer needed (to be freed where allocation is
- * allowed), or NULL. */
-struct playout *stream_connect(struct stream *stream, const struct media_params *params,
-                               struct playout *playout, int64_t now_us);
+/* Make the parts that these parameters need: 0, -EINVAL for a payload type, timeout, codec, rate or suite that
+ * does not exist, or the errors of codec_open and srtp_open; then there are none. Any thread: it reads
+ * nothing of the stream but its SSRC. */
+int stream_prepare(const struct stream *stream, const struct media_params *params,
+                   struct stream_parts *parts);
+
+/* Adopt parameters and the parts that were made for them. A stream keeps what it has for a codec and rate, or
+ * a key, that stay. Afterwards `parts` holds what is no longer needed, to be discarded where freeing is
+ * allowed. */
+void stream_connect(struct stream *stream, const struct media_params *params, struct stream_parts *parts,
+                    int64_t now_us);
+
+/* Free parts. */
+void stream_discard(struct stream_parts *parts);
+
+/* The two halves of a tick, for who changes what is sent: play fills the uplink and takes what is queued into
+ * the downlink; emit sends what the downlink then holds, unless a key is pressed or the stream may not send,
+ * and puts what it sent in its place. */
+void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick);
+void stream_emit(struct stream *stream, int64_t now_us, struct media_tick *tick);
 
 /* Where RTP goes, and must come from once that is known. */
 const struct endpoint *stream_destination(const struct stream *stream);
 
 /* In which the durations of telephone events count; their timestamps are on the clock of the audio. */
 uint32_t stream_event_clock_hz(const struct stream *stream);
+
+/* Protect a packet in place, if the stream has keys, SRTP_GROWTH bytes of room behind it; its new length, 0 if
+ * it must not be sent. */
+size_t stream_seal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, size_t len);
 
 /* A packet with `len` bytes of payload leaves as one of the stream's. */
 void stream_count_sent(struct stream *stream, size_t len);

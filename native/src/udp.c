@@ -14,35 +14,28 @@ bool udp_is_ipv6(const struct endpoint *endpoint)
     return memcmp(endpoint->ip, MAPPED_PREFIX, MAPPED) != 0;
 }
 
-static socklen_t to_sockaddr(const struct endpoint *from, bool ipv6, struct sockaddr_storage *to)
+socklen_t udp_to_sockaddr(const struct endpoint *from, bool ipv6, union udp_address *to)
 {
-    memset(to, 0, sizeof *to);
     if (ipv6) {
-        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)to;
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = htons(from->port);
-        memcpy(&in6->sin6_addr, from->ip, sizeof in6->sin6_addr);
-        return sizeof *in6;
+        to->in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(from->port)};
+        memcpy(&to->in6.sin6_addr, from->ip, sizeof to->in6.sin6_addr);
+        return sizeof to->in6;
     }
-    struct sockaddr_in *in = (struct sockaddr_in *)to;
-    in->sin_family = AF_INET;
-    in->sin_port = htons(from->port);
-    memcpy(&in->sin_addr, from->ip + MAPPED, sizeof in->sin_addr);
-    return sizeof *in;
+    to->in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(from->port)};
+    memcpy(&to->in.sin_addr, from->ip + MAPPED, sizeof to->in.sin_addr);
+    return sizeof to->in;
 }
 
-static void from_sockaddr(const struct sockaddr_storage *from, struct endpoint *to)
+void udp_from_sockaddr(const union udp_address *from, struct endpoint *to)
 {
-    if (from->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
-        memcpy(to->ip, &in6->sin6_addr, sizeof to->ip);
-        to->port = ntohs(in6->sin6_port);
+    if (from->any.sa_family == AF_INET6) {
+        memcpy(to->ip, &from->in6.sin6_addr, sizeof to->ip);
+        to->port = ntohs(from->in6.sin6_port);
         return;
     }
-    const struct sockaddr_in *in = (const struct sockaddr_in *)from;
     memcpy(to->ip, MAPPED_PREFIX, MAPPED);
-    memcpy(to->ip + MAPPED, &in->sin_addr, sizeof in->sin_addr);
-    to->port = ntohs(in->sin_port);
+    memcpy(to->ip + MAPPED, &from->in.sin_addr, sizeof from->in.sin_addr);
+    to->port = ntohs(from->in.sin_port);
 }
 
 void udp_batch_init(struct udp_batch *batch)
@@ -61,12 +54,12 @@ int udp_open(const struct endpoint *local, uint16_t port, int buffer)
     struct endpoint bound = *local;
     bound.port = port;
     bool ipv6 = udp_is_ipv6(local);
-    struct sockaddr_storage address;
-    socklen_t len = to_sockaddr(&bound, ipv6, &address);
+    union udp_address address;
+    socklen_t len = udp_to_sockaddr(&bound, ipv6, &address);
     int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    if (bind(fd, (const struct sockaddr *)&address, len) != 0) {
+    if (bind(fd, &address.any, len) != 0) {
         int error = -errno;
         close(fd);
         return error;
@@ -87,16 +80,24 @@ size_t udp_receive(int fd, struct udp_batch *batch)
 size_t udp_message(const struct udp_batch *batch, size_t i, struct endpoint *source)
 {
     const struct mmsghdr *message = &batch->messages[i];
-    from_sockaddr(&batch->sources[i], source);
+    udp_from_sockaddr(&batch->sources[i], source);
     return message->msg_hdr.msg_flags & MSG_TRUNC ? 0 : message->msg_len;
 }
 
 int udp_send(int fd, bool ipv6, const uint8_t *data, size_t len, const struct endpoint *to)
 {
-    struct sockaddr_storage address;
+    union udp_address address;
     if (!ipv6 && udp_is_ipv6(to))
         return -EAFNOSUPPORT;
-    socklen_t address_len = to_sockaddr(to, ipv6, &address);
-    ssize_t sent = sendto(fd, data, len, MSG_DONTWAIT, (const struct sockaddr *)&address, address_len);
+    socklen_t address_len = udp_to_sockaddr(to, ipv6, &address);
+    ssize_t sent = sendto(fd, data, len, MSG_DONTWAIT, &address.any, address_len);
     return sent < 0 ? -errno : 0;
+}
+
+void udp_unbind(struct backend *backend, struct leg_socket *socket)
+{
+    (void)backend;
+    if (socket->fd >= 0)
+        close(socket->fd);
+    socket->fd = -1;
 }

@@ -1,4 +1,4 @@
-/* UDP sockets of legs: non-blocking, one per leg, read in batches. */
+/* UDP sockets of legs: non-blocking, read in batches. */
 #ifndef CLUTCH_UDP_H
 #define CLUTCH_UDP_H
 
@@ -13,11 +13,17 @@ enum {
     UDP_BATCH = 16,
 };
 
+union udp_address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
 /* Room for one batch; its addresses point into itself, so it must not move. */
 struct udp_batch {
     struct mmsghdr messages[UDP_BATCH];
     struct iovec vectors[UDP_BATCH];
-    struct sockaddr_storage sources[UDP_BATCH];
+    union udp_address sources[UDP_BATCH];
     uint8_t data[UDP_BATCH][MEDIA_PACKET_MAX + BACKEND_TAIL];
 };
 
@@ -36,6 +42,14 @@ size_t udp_message(const struct udp_batch *batch, size_t i, struct endpoint *sou
 
 /* Send one datagram without waiting. 0 or a negative errno; -EAFNOSUPPORT from an IPv4 socket to IPv6. */
 int udp_send(int fd, bool ipv6, const uint8_t *data, size_t len, const struct endpoint *to);
+
+/* The kernel's form of an endpoint, for an IPv6 socket or an IPv4 one; returns its length. */
+socklen_t udp_to_sockaddr(const struct endpoint *from, bool ipv6, union udp_address *to);
+
+void udp_from_sockaddr(const union udp_address *from, struct endpoint *to);
+
+/* backend_kind.unbind of backends whose sockets are just that. */
+void udp_unbind(struct backend *backend, struct leg_socket *socket);
 
 /* True if the endpoint needs an IPv6 socket. */
 bool udp_is_ipv6(const struct endpoint *endpoint);

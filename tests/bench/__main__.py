@@ -25,6 +25,10 @@ class Row(TypedDict):
     """What it is compared with."""
     ratio: NotRequired[float]
     """`value` divided by the peer's."""
+    rounds: NotRequired[list[float]]
+    """What `value` is the median or the best of."""
+    note: NotRequired[str]
+    """What the reader must know."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def table_line(row: Row) -> str:
     """A row as people read it."""
     peer = f"  {row['ratio']:.2f} x {row['peer']}" if "peer" in row and "ratio" in row else ""
-    return f"{row['name']:<48} {row['value']:>12.4g} {row['unit']:<12}{peer}"
+    rounds = f"  [{' '.join(f'{one:.4g}' for one in row['rounds'])}]" if "rounds" in row else ""
+    note = f"  ({row['note']})" if "note" in row else ""
+    return f"{row['name']:<56} {row['value']:>10.4g} {row['unit']:<10}{peer}{rounds}{note}"
 
 
 if __name__ == "__main__":

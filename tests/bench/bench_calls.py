@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from actors import Call, Calls, CallSpec, ChildSpec, open_system
+from actors import Call, Calls, CallSpec, ChildSpec, TapRecording, open_system
 from actors.testing import FakeAgent, FakeLeg, FakeMedia, FakeSink, Ledger
 
 CALLS = 300
@@ -52,8 +52,9 @@ async def _trees() -> float:
         async def one(index: int) -> None:
             sid = f"s{index}"
             leg, stream = FakeLeg(ledger, sid), media.open(sid)
+            recording = TapRecording(stream, FakeSink(ledger, sid))
             call = calls.start(
-                CallSpec(sid, leg, stream, agent=lambda: _Quits(call), sink=lambda: FakeSink(ledger, sid))
+                CallSpec(sid, leg, stream, agent=lambda: _Quits(call), recording=lambda: recording)
             )
             await call.wait()
 

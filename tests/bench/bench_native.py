@@ -17,8 +17,9 @@ from clutch.media.params import Codec, RtpParams
 from clutch.net.native_plane import NativePlane
 from native import build
 from tests.bench.__main__ import Row
+from tests.bench.programs import C, with_plane
 
-PROGRAM = Path(__file__).parent / "c" / "bench_stream.c"
+PROGRAM = C / "bench_stream.c"
 LOCAL, NOWHERE = "127.0.0.1", ("127.0.0.1", 9)
 PORTS = range(26_000, 26_998)
 STREAMS = 100
@@ -29,12 +30,8 @@ PCMU = Codec("pcmu", 0, 8000, 8000)
 
 def c_per_packet() -> list[Row]:
     """Nanoseconds to take, decode, encode and write one packet, without sockets."""
-    cflags, libs = build.opus()
-    sources = [str(PROGRAM), *map(str, sorted(build.SOURCES.glob("*.c")))]
     with tempfile.TemporaryDirectory() as folder:
-        program = f"{folder}/bench"
-        flags = [*build.STRICT, *build.OPTIMISED, *cflags, f"-I{build.SOURCES}"]
-        build.run([*build.compiler(), *flags, *sources, *libs, "-o", program])
+        program = with_plane(PROGRAM, Path(folder))
         lines = build.run([program]).splitlines()
     figures = [(name, float(value)) for name, value in map(str.split, lines)]
     return [

@@ -12,15 +12,21 @@ from tests.contract.pair import Ends, PairTrace, PlayPair, run_pair
 from tests.contract.trace import Outcome, Play, Trace, run
 
 
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> str:
-    """The name of a core. Without the native build its tests fail, unless CLUTCH_NATIVE=off says that there
-    shall be none."""
-    name: str = request.param
-    if name == "native" and not native.available:
+@pytest.fixture
+def native_library() -> None:
+    """The native library is there; unless CLUTCH_NATIVE=off says that there shall be none, and then skip."""
+    if not native.available:
         if os.environ.get("CLUTCH_NATIVE") == "off":
             pytest.skip(native.reason)
         pytest.fail(native.reason)
+
+
+@pytest.fixture(params=CORES)
+def core(request: pytest.FixtureRequest) -> str:
+    """The name of a core. Without the native build its tests fail, as `native_library` does."""
+    name: str = request.param
+    if name == "native":
+        request.getfixturevalue("native_library")
     return name
 
 

@@ -128,7 +128,9 @@ def test_a_signal_in_mid_call_hangs_up(shared_node: RunningNode, number: signal.
     done = finish(process)
     assert done.returncode == 0
     assert re.fullmatch(
-        r"completed: normal by caller \(SIP 200\), [\d.]+ s of opus, [\d.]+ % lost\n", done.stdout
+        r"completed: normal by caller \(SIP 200\), [\d.]+ s of opus, [\d.]+ % lost, jitter [\d.]+ ms, "
+        r"MOS [\d.]+\n",
+        done.stdout,
     )
     assert "Traceback" not in done.stderr
 
@@ -153,9 +155,12 @@ def test_meters_on_a_terminal_are_one_line(shared_node: RunningNode) -> None:
     meters, sentence, rest = shown.decode().split("\r\n")
     drawn = meters.split("\r")[1:]
     assert len(drawn) > 3
+    known = r"(-|[\d.]+)"
+    quality = rf"loss [\d.]+ %  mos {known}/{known}"
     for line in drawn:
-        assert re.fullmatch(r"\w+ +you \[#*\.*\]  they \[#*\.*\]  loss +[\d.]+ %\x1b\[K", line)
-        assert len(line) < 80
+        assert re.fullmatch(rf"\w+ +you \[#*\.*\]  they \[#*\.*\]\s*({quality})?\x1b\[K", line)
+        assert len(line.removesuffix("\x1b[K")) < 80
+    assert re.search(quality, drawn[-1])
     assert any("they [##" in line for line in drawn)
     assert sentence.startswith("completed: normal by caller")
     assert rest == ""

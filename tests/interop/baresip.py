@@ -48,10 +48,9 @@ def call(
     """
     folder.mkdir()
     config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
-    (folder / "config").write_text(config)
+    (folder / "config").write_text(config + f"rtcp_mux {'yes' if mux else 'no'}\n")
     (folder / "accounts").write_text(
-        f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode=manual;audio_codecs={codec}"
-        f"{';rtcp_mux=yes' if mux else ''}\n"
+        f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode=manual;audio_codecs={codec}\n"
     )
     (folder / "contacts").write_text("")
     done = subprocess.run(

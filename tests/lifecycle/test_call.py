@@ -19,6 +19,7 @@ from actors.call import (
     MediaUnavailable,
     Party,
     Reason,
+    TapRecording,
 )
 from actors.runtime import NameTaken, PoolClosed, PoolFull
 from actors.testing import FakeAgent, FakeLeg, FakeMedia, FakeStream, Ledger, Stage, Story, run_story
@@ -162,12 +163,12 @@ def test_recording_has_every_tick_to_the_last() -> None:
     async def play(stage: Stage) -> None:
         from actors.testing import FakeSink
 
-        def sink() -> FakeSink:
+        def recording() -> TapRecording:
             sinks.append(FakeSink(stage.ledger, "s1"))
-            return sinks[-1]
+            return TapRecording(stream, sinks[-1])
 
         leg, stream = FakeLeg(stage.ledger, "s1", end_after_s=1.99), stage.media.open("s1")
-        call = stage.calls.start(CallSpec("s1", leg, stream, sink=sink))
+        call = stage.calls.start(CallSpec("s1", leg, stream, recording=recording))
         await call.wait()
 
     _play(play)

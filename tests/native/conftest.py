@@ -20,37 +20,56 @@ SANITIZERS = {
 # gcc warns that the thread sanitizer does not know fences; none of ours orders plain memory.
 LENIENT = [flag for flag in build.STRICT if flag != "-Werror"]
 PROGRAMS = Path(__file__).parent / "c"
+SKIPPED = 77
+"""The status of a program that says why it cannot run here."""
 
 RunProgram = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
 def run_program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
-    """Compile and run a C test: run_program(name, sanitizer, linker_flags=()). Fails with what it printed."""
+    """Compile and run a C test: run_program(name, sanitizer, linker_flags=(), arguments=()).
+
+    Fails with what it printed, or skips with it.
+    """
     built: dict[str, list[str]] = {}
-    cflags, libs = build.opus()
+    extras = build.find_extras(tmp_path_factory.mktemp("extras"))
 
     def objects(sanitizer: str) -> list[str]:
         """The media plane compiled once for each sanitizer."""
         if sanitizer not in built:
-            folder = tmp_path_factory.mktemp(sanitizer)
-            built[sanitizer] = []
-            for source in sorted(build.SOURCES.glob("*.c")):
-                built[sanitizer].append(str(folder / f"{source.stem}.o"))
-                flags = [*LENIENT, "-O1", "-g", *SANITIZERS[sanitizer], *cflags]
-                build.run([*build.compiler(), *flags, "-c", str(source), "-o", built[sanitizer][-1]])
+            flags = [*LENIENT, "-O1", "-g", *SANITIZERS[sanitizer], *extras.compile_flags]
+            built[sanitizer] = build.compile_sources(flags, tmp_path_factory.mktemp(sanitizer))
         return built[sanitizer]
 
-    def run(name: str, sanitizer: str, linker_flags: Sequence[str] = ()) -> None:
+    def run(
+        name: str, sanitizer: str, linker_flags: Sequence[str] = (), arguments: Sequence[str] = ()
+    ) -> None:
         program = str(tmp_path_factory.mktemp(name) / name)
         flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]
-        flags += [f"-I{build.SOURCES}", *SANITIZERS[sanitizer], *linker_flags]
+        flags += [f"-I{build.SOURCES}", *SANITIZERS[sanitizer], *extras.compile_flags, *linker_flags]
         source = str(PROGRAMS / f"{name}.c")
-        build.run([*build.compiler(), *flags, source, *objects(sanitizer), *libs, "-o", program])
-        done = subprocess.run([program], capture_output=True, text=True, check=False)
+        libraries = [*objects(sanitizer), *extras.link_flags, "-lm"]
+        build.run([*build.compiler(), *flags, source, *libraries, "-o", program])
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode == SKIPPED:
+            pytest.skip(done.stderr)
         assert done.returncode == 0, done.stderr
 
     return run
+
+
+@pytest.fixture(params=["udp", "io_uring"])
+def backend(request: pytest.FixtureRequest, native_library: None) -> str:
+    """Every backend that needs no network interface of its own, one after the other."""
+    name: str = request.param
+    if name not in native.features():
+        pytest.skip(f"this build has no {name}")
+    try:
+        native.Plane("127.0.0.1", 1024, 1025, native.PlaneOptions(name)).close()
+    except native.MediaError as error:
+        pytest.skip(f"this machine has no {name}: {error}")
+    return name
 
 
 @pytest.fixture

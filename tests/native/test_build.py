@@ -45,20 +45,59 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_without_opus(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLUTCH_WITHOUT_OPUS", "1")
+def refusal(package: Path, params: str) -> str:
+    """What is said to a stream that is connected with these parameters."""
+    code = f"""
+import native
+try:
+    native.Core(1, 2, 3, bytes(16)).connect({params}, 0)
+except native.MediaError as error:
+    print(error)
+"""
+    return python(code, package)
+
+
+def test_without_any_extra(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in build.EXTRAS:
+        monkeypatch.setenv(f"CLUTCH_WITHOUT_{name.upper()}", "1")
     work = tmp_path / "work"
     work.mkdir()
     build.compile_all(package / "native" / build.LIBRARY.name, work)
     assert python(REPORT, package) == "True|['udp']|"
-    refusal = python(
-        "import native\n"
-        "try: native.Core(1, 2, 3, bytes(16)).connect("
-        "native.Params(('127.0.0.1', 9), 'opus', 48000, 111), 0)\n"
-        "except native.MediaError as error: print(error)",
-        package,
+    assert python("import native; print(native.srtp_suites())", package) == "frozenset()"
+    params = "native.Params(('127.0.0.1', 9), 'opus', 48000, 111)"
+    assert "connect with opus at 48000 Hz: Operation not supported" in refusal(package, params)
+    keys = "native.Keys('AEAD_AES_128_GCM', bytes(28), bytes(28))"
+    params = f"native.Params(('127.0.0.1', 9), 'pcmu', 8000, 0, keys={keys})"
+    assert "AEAD_AES_128_GCM: Operation not supported" in refusal(package, params)
+
+
+@pytest.mark.parametrize("name", build.EXTRAS)
+def test_each_extra_can_be_left_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = build.find_extras(tmp_path).names
+    monkeypatch.setenv(f"CLUTCH_WITHOUT_{name.upper()}", "1")
+    extras = build.find_extras(tmp_path)
+    assert extras.names == [other for other in everything if other != name]
+    assert f"-DHAVE_{name.upper()}" not in extras.compile_flags
+
+
+def test_a_program_for_the_kernel_becomes_an_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "bpf" not in build.find_extras(tmp_path).names:
+        pytest.skip("no clang for BPF, or no libbpf")
+    monkeypatch.setattr(build, "SOURCES", tmp_path)
+    (tmp_path / "two.bpf.c").write_text(
+        "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n"
+        'SEC("xdp") int two(struct xdp_md *frame) { return frame->data ? XDP_PASS : XDP_DROP; }\n'
     )
-    assert "connect with opus at 48000 Hz: Operation not supported" in refusal
+    assert build.sources() == []
+    build.find_extras(tmp_path)
+    header = (tmp_path / "two.bpf.h").read_text()
+    assert header.startswith(
+        "static const unsigned char two_bpf[] __attribute__((aligned(8))) = {127,69,76,70,"
+    )
+    (tmp_path / "two.bpf.c").write_text("int two(")
+    with pytest.raises(build.BuildError, match=r"two\.bpf\.c"):
+        build.find_extras(tmp_path)
 
 
 def test_without_a_library(package: Path) -> None:

@@ -10,15 +10,38 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 
 
 @pytest.mark.parametrize(
-    "name", ["test_ring", "test_downlink", "test_delay", "test_jitter", "test_dtmf", "test_plane"]
+    "name",
+    [
+        "test_ring",
+        "test_downlink",
+        "test_delay",
+        "test_jitter",
+        "test_dtmf",
+        "test_frame",
+        "test_xsk",
+        "test_neighbour",
+        "test_g711",
+        "test_resample",
+        "test_srtp",
+    ],
 )
 def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "address")
 
 
-@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_plane"])
+@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_neighbour"])
 def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "thread")
+
+
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_recordings_on_a_bad_disk(run_program: Callable[..., None], sanitizer: str) -> None:
+    run_program("test_recorder", sanitizer, ["-Wl,--wrap=pwrite"])
+
+
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_a_plane(run_program: Callable[..., None], backend: str, sanitizer: str) -> None:
+    run_program("test_plane", sanitizer, arguments=[backend])
 
 
 def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import attrs
 import pytest
@@ -48,12 +49,31 @@ class Drained:
         self.until(lambda out: sum(isinstance(event, native.Closed) for _, event in out.events) == count)
 
 
-@pytest.fixture
-def plane() -> Iterator[native.Plane]:
+def open_plane(backend: str, first_port: int, last_port: int) -> native.Plane:
     """A plane on loopback."""
-    plane = native.Plane(LOCAL, *PORTS)
+    return native.Plane(LOCAL, first_port, last_port, native.PlaneOptions(backend))
+
+
+@pytest.fixture
+def plane(backend: str) -> Iterator[native.Plane]:
+    """A plane on loopback."""
+    plane = open_plane(backend, *PORTS)
     yield plane
     plane.close()
+
+
+@pytest.fixture
+def plane_on_first_cpu() -> Iterator[native.Plane]:
+    """A plane whose reactor may use one CPU only."""
+    plane = native.Plane(LOCAL, *PORTS, native.PlaneOptions(cpu=min(os.sched_getaffinity(0))))
+    yield plane
+    plane.close()
+
+
+def media_threads() -> list[int]:
+    """The reactor threads of this process."""
+    tasks = Path("/proc/self/task")
+    return [int(task.name) for task in tasks.iterdir() if (task / "comm").read_text() == "clutch-media\n"]
 
 
 @pytest.fixture
@@ -183,10 +203,10 @@ def test_a_stream_says_goodbye_on_the_shared_port(plane: native.Plane, peer: soc
     assert data[1] == (LOCAL, stream.port)
 
 
-def test_a_pair_of_which_one_is_taken_is_passed_over() -> None:
+def test_a_pair_of_which_one_is_taken_is_passed_over(backend: str) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as holder:
         holder.bind((LOCAL, FEW + 3))
-        plane = native.Plane(LOCAL, FEW + 1, FEW + 6)
+        plane = open_plane(backend, FEW + 1, FEW + 6)
         assert plane.open(1, 1, 1, CNAME).port == FEW + 4
         plane.close()
 
@@ -248,10 +268,10 @@ def test_a_closed_stream_is_inert(plane: native.Plane, drained: Drained, peer: s
     assert "closed" in repr(stream)
 
 
-def test_ports_run_out_and_foreign_ones_are_passed_over() -> None:
+def test_ports_run_out_and_foreign_ones_are_passed_over(backend: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind((LOCAL, FEW + 2))
-        plane = native.Plane(LOCAL, FEW + 1, FEW + 6)
+        plane = open_plane(backend, FEW + 1, FEW + 6)
         assert [plane.open(1, 1, 1, CNAME).port for _ in range(2)] == [FEW + 4, FEW + 6]
         with pytest.raises(native.MediaError) as caught:
             plane.open(1, 1, 1, CNAME)
@@ -267,9 +287,30 @@ def test_a_plane_that_cannot_start_says_why() -> None:
         native.Plane("localhost", 5000, 5010)
 
 
-def test_closing_the_plane_closes_everything(peer: socket.socket) -> None:
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        (native.PlaneOptions("pigeon"), errno.ENOTSUP),
+        (native.PlaneOptions("a-name-that-is-too-long"), errno.ENOTSUP),
+        (native.PlaneOptions(interface="a-name-that-is-too-long"), errno.EINVAL),
+        (native.PlaneOptions(cpu=100_000), errno.EINVAL),
+        (native.PlaneOptions(cpu=1000), errno.EINVAL),
+    ],
+)
+def test_options_that_no_machine_has(options: native.PlaneOptions, number: int) -> None:
+    with pytest.raises(native.MediaError) as caught:
+        native.Plane(LOCAL, *PORTS, options)
+    assert caught.value.errno == number
+
+
+def test_the_reactor_stays_on_its_cpu(plane_on_first_cpu: native.Plane) -> None:
+    first = min(os.sched_getaffinity(0))
+    assert [os.sched_getaffinity(thread) for thread in media_threads()] == [{first}]
+
+
+def test_closing_the_plane_closes_everything(backend: str, peer: socket.socket) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    plane = native.Plane(LOCAL, *PORTS)
+    plane = open_plane(backend, *PORTS)
     stream = open_stream(plane, peer.getsockname())
     peer.recv(2048)
     plane.close()
@@ -281,14 +322,14 @@ def test_closing_the_plane_closes_everything(peer: socket.socket) -> None:
     assert (plane.free_ports, plane.open_streams, plane.lost()) == (0, 0, (0, 0, 0))
 
 
-def test_ipv6() -> None:
+def test_ipv6(backend: str) -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as peer:
         try:
             peer.bind(("::1", 0))
         except OSError as error:
             pytest.skip(f"no IPv6 loopback here: {error}")
         peer.settimeout(PATIENCE_S)
-        plane = native.Plane("::1", *PORTS)
+        plane = native.Plane("::1", *PORTS, native.PlaneOptions(backend))
         stream = open_stream(plane, peer.getsockname()[:2])
         packet, source = peer.recvfrom(2048)
         assert source[:2] == ("::1", stream.port)

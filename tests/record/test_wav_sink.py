@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import trio
 
+from actors.call.errors import RecordError
 from actors.call.ports import MediaFrame
 from clutch.media import wav
-from clutch.record.errors import RecordError
 from clutch.record.wav import WavSink, thread_writer
 
 

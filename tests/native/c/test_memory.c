@@ -27,7 +27,7 @@ WRAP(void, free, (void *memory), (memory), 0)
 
 static const struct endpoint PEER = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}, .port = 4000};
 static int16_t uplink[MEDIA_FRAME_MAX], downlink[MEDIA_FRAME_MAX];
-static uint8_t packet[MEDIA_PACKET_MAX], report[MEDIA_REPORT_MAX];
+static uint8_t packet[MEDIA_PACKET_MAX];
 
 static void hear(struct stream *stream, uint8_t *data, size_t len, int64_t now_us)
 {
@@ -48,8 +48,8 @@ static void live(struct stream *stream)
         rtp_write_header(data, &rtp);
         hear(stream, data, sizeof data, i * MEDIA_TICK_US);
         if (tick.report.len > 0) {
-            memcpy(report, tick.report.data, tick.report.len);
-            hear(stream, report, tick.report.len, i * MEDIA_TICK_US);
+            memcpy(data, tick.report.data, tick.report.len);
+            hear(stream, data, tick.report.len, i * MEDIA_TICK_US);
         }
         stream_send(stream, downlink, 160);
         stream_tick(stream, i * MEDIA_TICK_US, &tick);

@@ -107,8 +107,6 @@ static void live_round(uint16_t round)
     drain();
 }
 
-static const struct plane_options options = {.backend = "udp", .cpu = -1};
-
 static void test_life(void)
 {
     for (size_t i = 0; i < LEGS; i++) {
@@ -150,8 +148,11 @@ static void test_close_with_open_legs(void)
     plane_close(plane);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    struct plane_options options = {.cpu = -1};
+    CHECK(argc == 2 && strlen(argv[1]) < sizeof options.backend);
+    strcpy(options.backend, argv[1]);
     open_peer();
     CHECK(plane_open(&plane, &peer_endpoint, 3, 3, &options) < 0);
     /* Two runs at once keep out of each other's way. */

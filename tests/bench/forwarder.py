@@ -1,0 +1,72 @@
+"""Our media plane as a contender: legs without any Python, in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+
+import native
+from tests.bench.contender import Options, options, serve
+
+FIRST_PORT = 30_000
+AT_ONCE = 64
+"""Commands to the plane's thread between which it is waited for."""
+PAYLOADS = {"pcmu": (0, 8000), "opus": (96, 48_000)}
+
+
+def open_legs(plane: native.Plane, chosen: Options) -> list[native.Stream]:
+    """Every leg, connected to its far end."""
+    legs = []
+    for number in range(2 * chosen.calls):
+        legs.append(leg := plane.open(number + 1, 0, 0, bytes(16)))
+        codec = chosen.codecs[number % 2]
+        payload_type, rate_hz = PAYLOADS[codec]
+        far = chosen.first_port + 2 * number
+        rtcp = (chosen.remote, far + 1)
+        leg.connect(native.Params((chosen.remote, far), codec, rate_hz, payload_type, rtcp=rtcp))
+        if number % AT_ONCE == 0:
+            settle(plane)
+    settle(plane)
+    return legs
+
+
+def join(legs: list[native.Stream], mode: str) -> None:
+    """Make calls of the legs. ``answer``: leave each by itself, with jitter buffer, decoder and encoder."""
+    if mode != "answer":
+        raise ValueError(mode)
+
+
+def settle(plane: native.Plane) -> None:
+    """Give the plane's thread time, and take what it gives back."""
+    time.sleep(0.02)
+    plane.begin_drain()
+    for _ in plane.events():
+        pass
+
+
+def main() -> None:
+    """Carry the calls until standard input ends."""
+    chosen = options()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    backend, mode = chosen.settings
+    interface = "node" if backend == "af_xdp" else ""
+    wanted = native.PlaneOptions(backend=backend, interface=interface)
+    plane = native.Plane(chosen.ip, FIRST_PORT, FIRST_PORT + 4 * chosen.calls, wanted)
+    legs = open_legs(plane, chosen)
+    join(legs, mode)
+    settle(plane)
+
+    def stats() -> dict[str, float]:
+        sums = [sum(values) for values in zip(*(leg.stats() for leg in legs), strict=True)]
+        frames, events, packets = plane.lost()
+        lost = {"frames_lost": frames, "events_lost": events, "packets_refused": packets}
+        return dict(zip(native.Stats._fields, sums, strict=True)) | lost
+
+    serve([os.getpid()], [leg.port for leg in legs], stats)
+    plane.close()
+
+
+if __name__ == "__main__":
+    main()
