@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Address: TypeAlias = tuple[str, int]
 """IP address (no host name) and UDP port."""
 
-CODECS = ("pcmu", "pcma", "l16", "opus")
+CODECS = ("pcmu", "pcma", "l16", "opus", "g722")
 """Codec names in the order of `enum codec_id`."""
 
 SUITES: Mapping[str, int] = {
@@ -26,6 +26,9 @@ SUITES: Mapping[str, int] = {
     "AEAD_AES_256_GCM": 44,
 }
 """Crypto suites of SRTP in the order of `enum srtp_suite`, with the length of a master key and its salt."""
+
+XDP_MODES = ("auto", "driver", "generic")
+"""In the order of `enum xdp_mode`; every interface can do the last."""
 
 CNAME_BYTES = 16
 """Length of a stream's name in reports: 96 random bits in base64 (RFC 7022 section 4.2)."""
@@ -59,7 +62,8 @@ class Params(NamedTuple):
     codec: str
     """One of `CODECS`."""
     rate_hz: int
-    """Of the PCM: 8000 for pcmu and pcma, 8000 or 16000 for l16, 8000 to 48000 for opus."""
+    """Of the PCM: 8000 for pcmu and pcma, 8000, 16000 or 48000 for l16, 16000 for g722; those and
+    24000 for opus."""
     payload_type: int
     telephone_event: int = -1
     """Payload type of RFC 4733 events; -1 without."""
@@ -72,7 +76,7 @@ class Params(NamedTuple):
     rtcp: Address | None = None
     """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux)."""
     clock_hz: int = 0
-    """Of RTP timestamps: 48000 for opus, else as `rate_hz`, which 0 stands for."""
+    """Of RTP timestamps: 48000 for opus, 8000 for g722, else as `rate_hz`, which 0 stands for."""
     event_clock_hz: int = 0
     """In which RFC 4733 events count their duration; 0: `clock_hz`. Their timestamps are the audio's."""
     keys: Keys | None = None
@@ -90,6 +94,8 @@ class PlaneOptions(NamedTuple):
     """The CPU that the reactor thread stays on; -1: any."""
     busy_poll_us: int = 0
     """How long the kernel polls the device for a socket that waits (SO_BUSY_POLL); 0: never."""
+    xdp_mode: str = "auto"
+    """Where af_xdp takes packets: one of `XDP_MODES`."""
 
 
 class Stats(NamedTuple):
@@ -199,7 +205,7 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
 
 
 def write_options(options: PlaneOptions, ffi: FFI) -> NativeOptions:
-    """The C form of options. Raises `MediaError` (EINVAL) for a name that is too long to exist."""
+    """The C form of options. Raises `MediaError` (EINVAL) for a mode or a name that cannot exist."""
     made = ffi.new("struct plane_options *")
     for name in ("backend", "interface"):
         value: str = getattr(options, name)
@@ -208,6 +214,9 @@ def write_options(options: PlaneOptions, ffi: FFI) -> NativeOptions:
         setattr(made, name, value.encode())
     made.cpu = options.cpu
     made.busy_poll_us = options.busy_poll_us
+    if options.xdp_mode not in XDP_MODES:
+        raise MediaError(errno.EINVAL, f"no XDP mode is called {options.xdp_mode!r}")
+    made.xdp_mode = XDP_MODES.index(options.xdp_mode)
     return made
 
 

@@ -21,13 +21,15 @@ class Codec:
     """One negotiated codec and the payload type it has in this stream."""
 
     name: str
-    """``pcmu``, ``pcma``, ``l16`` or ``opus``."""
+    """``pcmu``, ``pcma``, ``l16``, ``g722`` or ``opus``."""
     payload_type: int
     """RTP payload type, 0 to 127, both sent and expected."""
     rate_hz: int
-    """Rate of the PCM: 8000 for G.711, 8000 or 16000 for L16, 8000, 16000, 24000 or 48000 for Opus."""
+    """Rate of the PCM: 8000 for G.711, 16000 for G.722, 8000, 16000 or 48000 for L16, those or 24000 for
+    Opus."""
     rtp_clock_hz: int
-    """Rate of the RTP timestamp: 48000 for Opus, whatever its PCM; else as `rate_hz`."""
+    """Rate of the RTP timestamp: 8000 for G.722 (RFC 3551 section 4.5.2), 48000 for Opus (RFC 7587 section
+    4.1), whatever their PCM; else as `rate_hz`."""
     channels: int = 1
     """Channels of the PCM. Calls are mono; Opus is signalled as two channels and decoded to one."""
 

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import attrs
 
-from actors import Call, Calls, CallSpec, MediaStats, MediaUnavailable, Recording, open_system
+from actors import (
+    AgentPort,
+    Call,
+    Calls,
+    CallSpec,
+    MediaStats,
+    MediaUnavailable,
+    Recording,
+    open_system,
+)
 from clutch import __version__
-from clutch.agents.caller import Caller
 from clutch.legs.sip import SipLeg, Terms
 from clutch.net.errors import NetworkError
 from clutch.net.link import Network, TrioNetwork
@@ -20,6 +28,7 @@ from clutch.net.plane import MediaPlane, RtpStream
 from clutch.net.sip.endpoint import SipEndpoint
 from clutch.net.sip.session import SipSession
 from clutch.net.sip.transports import Bind
+from clutch.node.config import MediaConfig
 from clutch.node.errors import NodeError
 from clutch.node.journal import Journal
 from clutch.node.planes import make_plane
@@ -33,7 +42,7 @@ from clutch.wire.sip.uri import Uri, escape_user
 PORTS = range(33_000, 65_000)
 """Where the phone looks for a media port; above those of a node on the same machine."""
 
-CODECS_OFFERED = ("opus", "pcmu", "pcma")
+CODECS_OFFERED = ("opus", "g722", "pcmu", "pcma")
 """What is offered if nothing is asked for, best first."""
 
 
@@ -67,14 +76,14 @@ class Phone:
 
 
 @contextlib.asynccontextmanager
-async def open_phone(dial: Dial, caller: Caller, network: Network | None = None) -> AsyncIterator[Phone]:
+async def open_phone(dial: Dial, caller: AgentPort, network: Network | None = None) -> AsyncIterator[Phone]:
     """Place a call for the length of a block; leaving it hangs up. `caller` is who talks.
 
     Raises `NodeError`, inside an ExceptionGroup, if the call cannot even be tried.
     """
     network = network or TrioNetwork()
     target, host = await _target(dial.target, network)
-    plane = make_plane("auto", network, host, PORTS)
+    plane = make_plane(MediaConfig(), network, host, PORTS)
     terms = Terms(dial.codecs).only(plane.codecs)
     if not terms.codecs:
         raise NodeError(f"this build cannot code {', '.join(dial.codecs)}; see: clutch doctor")
@@ -94,7 +103,7 @@ _AGENT = f"clutch/{__version__}"
 
 def _spec(
     dial: Dial,
-    caller: Caller,
+    caller: AgentPort,
     target: Uri,
     host: str,
     endpoint: SipEndpoint,

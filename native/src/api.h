@@ -17,7 +17,7 @@ struct endpoint {
     uint16_t port;
 };
 
-enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS };
+enum codec_id { CODEC_PCMU, CODEC_PCMA, CODEC_L16, CODEC_OPUS, CODEC_G722 };
 
 /* Crypto suites of SRTP, by their names in SDP (RFC 4568 section 6.2, RFC 6188, RFC 7714 section 14.2). */
 enum srtp_suite {
@@ -123,7 +123,6 @@ struct media_tick {
     int32_t rate_hz;    /* 0: no PCM was written; never connected, or bridged and nobody listens */
     bool concealed;     /* any sample of uplink was made up */
     struct media_report report;
-    bool spoken;        /* any sample of downlink was queued */
 };
 
 /* Where one tapped frame lies in the frame ring. Python unpacks arrays of it as "=QIIIBxxx". */
@@ -149,12 +148,20 @@ struct recording_news {
     bool over;        /* the last news: the file is closed */
 };
 
+/* Where on its interface the af_xdp backend takes packets. */
+enum xdp_mode {
+    XDP_MODE_AUTO,   /* driver, else generic */
+    XDP_MODE_DRIVER, /* in the driver, before the kernel makes an skb */
+    XDP_MODE_GENERIC /* after that: every interface has it, and it saves less */
+};
+
 /* How a plane works. Strings end with a zero byte. */
 struct plane_options {
     char backend[16];     /* "udp"; more if this build has them (native_features) */
     char interface[16];   /* the network interface that a backend attaches to; empty: none */
     int32_t cpu;          /* the CPU that the reactor thread stays on; -1: any */
     int32_t busy_poll_us; /* how long the kernel polls the device for a waiting socket (SO_BUSY_POLL); 0: never */
+    int32_t xdp_mode;     /* enum xdp_mode */
 };
 
 /* ---- build ---- */
@@ -189,6 +196,27 @@ size_t stream_dial(struct stream *stream, const char *digits, size_t count, uint
                    uint32_t gap_ms);
 void stream_stats(const struct stream *stream, uint64_t *counters);
 
+/* ---- mixing (mixer.h), for one thread ---- */
+
+/* How a member takes part. */
+struct mix_params {
+    float gain;    /* how much louder the others hear it; 1: as it is */
+    float duck;    /* how much louder it hears the others while something is audible that is for it alone */
+    bool muted;    /* nobody hears it */
+    bool whispers; /* at most one member hears it */
+};
+
+struct mixer;
+struct mixer_member;
+struct mixer *mixer_new(void);
+void mixer_free(struct mixer *mixer);
+struct mixer_member *mixer_join(struct mixer *mixer, const struct mix_params *params);
+void mixer_leave(struct mixer *mixer, struct mixer_member *member);
+void mixer_set(struct mixer_member *member, const struct mix_params *params, struct mixer_member *ear);
+int16_t *mixer_uplink(struct mixer_member *member, int32_t rate_hz);
+int16_t *mixer_downlink(struct mixer_member *member);
+void mixer_mix(struct mixer *mixer);
+
 /* ---- sampling rates (resample.h), for one thread: a frame of 20 ms at a time ---- */
 
 struct resampler;
@@ -212,6 +240,7 @@ size_t plane_frames(struct plane *plane, struct frame_line *lines, size_t room);
 const uint8_t *plane_frame_memory(const struct plane *plane, size_t *size);
 void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *events_lost,
                     uint64_t *send_failures);
+uint64_t plane_dropped(const struct plane *plane); /* packets that came, and that no stream saw */
 
 int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname,
              struct leg **leg);

@@ -34,11 +34,14 @@ enum {
     BACKEND_DESCRIPTION = 128, /* bytes */
 };
 
-/* One of a leg's two sockets. */
+/* One of a leg's two sockets. The plane sets `leg`, and both fds to -1, before bind; all else is the backend's. */
 struct leg_socket {
-    struct leg *leg; /* set by the plane before bind; the rest is the backend's */
-    int fd;          /* -1: not bound */
-    uint32_t slot;   /* whatever it needs to find its own state of this socket */
+    struct leg *leg;
+    int fd;               /* -1: not bound */
+    uint32_t slot;        /* whatever a backend needs to find its own state of this socket */
+    int peer_fd;          /* udp: a second socket, connected to `peer`; -1: none */
+    uint32_t steady;      /* udp: sends in a row to `peer` */
+    struct endpoint peer;
 };
 
 struct backend {
@@ -85,10 +88,16 @@ struct backend_kind {
     int (*send)(struct backend *backend, struct leg_socket *socket, const uint8_t *data, size_t len,
                 const struct endpoint *to);
     void (*flush)(struct backend *backend);
+
+    /* ---- the caller's thread ---- */
+
+    /* Packets that came for the plane and were dropped before the reactor saw them; NULL if nobody knows. */
+    uint64_t (*dropped)(const struct backend *backend);
 };
 
 extern const struct backend_kind backend_udp;   /* epoll and plain sockets: everywhere */
 extern const struct backend_kind backend_uring; /* with HAVE_IO_URING */
+extern const struct backend_kind backend_xdp;   /* with HAVE_BPF */
 
 /* The backend of that name, or NULL if this build has none. */
 const struct backend_kind *backend_find(const char *name);

@@ -458,7 +458,6 @@ void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)
     tick->packet_len = 0;
     tick->rate_hz = 0;
     tick->concealed = false;
-    tick->spoken = false;
     tick->report.len = 0;
     if (stream->playout == NULL)
         return;
@@ -474,7 +473,6 @@ void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)
     size_t frame = stream->playout->frame;
     size_t spoken = stream->key_due ? 0 : downlink_read(&stream->downlink, tick->downlink, frame);
     memset(tick->downlink + spoken, 0, (frame - spoken) * sizeof *tick->downlink);
-    tick->spoken = spoken > 0;
 }
 
 /* Send what the tick is to send. */

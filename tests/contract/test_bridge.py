@@ -123,7 +123,7 @@ def test_nothing_that_is_not_accepted_goes_on(play_pair: PlayPair) -> None:
     trace.receive(arrival(0), NEAR, peer.audio(SILENCE))
     for number, part in enumerate(noise(6, 160)):
         trace.receive(arrival(number) + 1, NEAR, stranger.audio(part), ("203.0.113.5", 9))
-    for junk in (b"", b"garbage", b"\x80\xc8\0\0", peer.audio(b""), peer.audio(bytes(1501))):
+    for junk in (b"", b"garbage", b"\x80\xc8\0\0", peer.audio(b""), peer.audio(bytes(1921))):
         trace.receive(arrival(7), NEAR, junk)
     trace.receive(arrival(7), NEAR, RtpPacket(99, 1, 1, 0xCAFE, SILENCE).to_bytes())
     near, far = play_pair(trace)

@@ -24,6 +24,7 @@ from clutch.wire.srtp import SUITES, SrtpContext
 from tests.contract.trace import (
     L16_8000,
     L16_16000,
+    L16_48000,
     PCMA,
     PCMU,
     PEER,
@@ -64,7 +65,7 @@ def peer_context(suite: str | None) -> SrtpContext | None:
 
 def some_params(chance: random.Random, suite: str | None) -> RtpParams:
     """Mostly what the peer sends; now and then another codec, address, direction or key."""
-    codec = PCMU if chance.random() < 0.7 else chance.choice([PCMA, L16_8000, L16_16000])
+    codec = PCMU if chance.random() < 0.7 else chance.choice([PCMA, L16_8000, L16_16000, L16_48000])
     stated = params(codec, chance.choice(SOURCES), send=chance.random() < 0.9, receive=chance.random() < 0.9)
     rtcp = chance.choice([None, ("192.0.2.7", 4002)])
     return attrs.evolve(
