@@ -18,14 +18,18 @@ from clutch.media.downlink import Outgoing
 from clutch.media.errors import CannotBridge
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import FORMATS
-from clutch.media.stream import DueReport, Tick, TwinStream
+from clutch.media.stream import DueReport, Played, Tick, TwinStream
 from clutch.media.uplink import Idle, StreamEvent
-from clutch.net.errors import NetworkError
+from clutch.net.errors import NetworkError, RoomError
 from clutch.net.link import Datagrams, Network
+from clutch.net.plane import RtpStream
 from clutch.net.protection import Protection
 from clutch.net.reports import new_cname, read_report, write_report
+from clutch.net.room import MixRoom, Rooms
+from clutch.net.twin_room import TwinRoomCore
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
+from clutch.wire.srtp.suites import SUITES
 
 MAX_EVENTS = 64
 """Events that may wait for `next_event`; later ones are lost until there is room."""
@@ -56,6 +60,8 @@ class TwinPlane:
     _free: deque[int] = attrs.field(alias="ports", converter=_even)
     _randbits: Callable[[int], int] = secrets.randbits
     _streams: dict[TwinRtpStream, None] = attrs.field(init=False, factory=dict)
+    _rooms: Rooms = attrs.field(init=False, factory=Rooms, repr=False)
+    _mixing: list[TwinRoomCore] = attrs.field(init=False, factory=list, repr=False)
     _nursery: trio.Nursery | None = attrs.field(init=False, default=None)
     _opened: trio.Event = attrs.field(init=False, factory=trio.Event)
 
@@ -63,6 +69,11 @@ class TwinPlane:
     def codecs(self) -> frozenset[str]:
         """See `MediaPlane.codecs`: no Opus here."""
         return frozenset(FORMATS)
+
+    @property
+    def suites(self) -> frozenset[str]:
+        """See `MediaPlane.suites`."""
+        return frozenset(SUITES)
 
     @property
     def backend(self) -> str:
@@ -85,13 +96,21 @@ class TwinPlane:
             raise RuntimeError("open a stream while the plane runs")
         rtp, rtcp = self._bind()
         randbits = self._randbits
-        core = TwinStream.open(randbits(32), randbits(16), randbits(32), new_cname(randbits))
+        core = TwinStream.open(randbits(32), randbits(15), randbits(32), new_cname(randbits))
         stream = TwinRtpStream(sid, rtp, rtcp, core, self._forget)
         self._streams[stream] = None
         self._nursery.start_soon(stream._read, name=f"rtp {sid}")
         self._nursery.start_soon(stream._read_reports, name=f"rtcp {sid}")
         self._opened.set()
         return stream
+
+    def open_room(self) -> MixRoom:
+        """See `MediaPlane.open_room`."""
+        if self._nursery is None:
+            raise RuntimeError("open a room while the plane runs")
+        core = TwinRoomCore(self._find, self._mixing)
+        self._mixing.append(core)
+        return self._rooms.open(core)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See `MediaPlane.run`."""
@@ -107,6 +126,7 @@ class TwinPlane:
             self._nursery = None
             for stream in list(self._streams):
                 stream.close()
+            self._rooms.close()
 
     async def _pump(self) -> None:
         """Tick all streams as long as there are any."""
@@ -116,7 +136,10 @@ class TwinPlane:
             await trio.sleep_until(due)
             now_us = _now_us()
             for stream in list(self._streams):
-                stream._tick(now_us)
+                if not any(room.holds(stream) for room in self._mixing):
+                    stream._tick(now_us)
+            for room in self._mixing:
+                room.tick(now_us)
 
     def _bind(self) -> tuple[Datagrams, Datagrams]:
         """Sockets for RTP and RTCP on the first pair of ports that is really free."""
@@ -138,8 +161,16 @@ class TwinPlane:
             rtp.close()
             raise
 
+    def _find(self, stream: RtpStream) -> TwinRtpStream:
+        if isinstance(stream, TwinRtpStream) and stream in self._streams:
+            return stream
+        raise RoomError("a room is for open streams of its own plane")
+
     def _forget(self, stream: TwinRtpStream) -> None:
         self._streams.pop(stream, None)
+        self._rooms.forget(stream)
+        for room in self._mixing:
+            room.forget(stream)
         self._free.append(stream.local[1])
 
 
@@ -284,10 +315,22 @@ class TwinRtpStream:
     def _send(self, packet: Outgoing, destination: Address) -> None:
         self._rtp.send(self._protection.seal(RtpPacket(*packet).to_bytes()), destination)
 
+    def play(self, now_us: int) -> Played | None:
+        """See `Seated.play`."""
+        return self._core.play(now_us)
+
+    def emit(self, played: Played, pcm: bytes, now_us: int) -> None:
+        """See `Seated.emit`."""
+        self._deliver(self._core.emit(played, pcm, now_us))
+        self._tell()
+
     def _tick(self, now_us: int) -> None:
         tick = self._core.tick(now_us)
         if tick is not None:
             self._deliver(tick)
+        self._tell()
+
+    def _tell(self) -> None:
         for event in self._core.take_events():
             with suppress(trio.WouldBlock):
                 self._events.send_nowait(_public(event))
