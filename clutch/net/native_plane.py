@@ -20,7 +20,8 @@ import native
 from actors.call.errors import MediaUnavailable
 from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
 from actors.runtime import LossyReceiver, LossySender, open_lossy
-from clutch.media.errors import UnsupportedCodec
+from clutch.media.bridge import check_bridge
+from clutch.media.errors import CannotBridge, UnsupportedCodec, UnsupportedSuite
 from clutch.media.params import Address, RtpParams
 from clutch.net.errors import BackendUnavailable, RoomError
 from clutch.net.native_recording import NativeRecording, Recordings
@@ -61,6 +62,11 @@ class NativePlane:
         return _ALWAYS | (native.features() & {"opus"})
 
     @property
+    def suites(self) -> frozenset[str]:
+        """See `MediaPlane.suites`: what libsrtp2 has, if the build has that."""
+        return native.srtp_suites()
+
+    @property
     def ports_in_use(self) -> int:
         """See `MediaPlane.ports_in_use`. A closed stream has its port until the reactor let go: some ms."""
         return self._plane.open_streams if self._plane else 0
@@ -77,7 +83,7 @@ class NativePlane:
             raise RuntimeError("open a stream while the plane runs")
         try:
             randbits = self._randbits
-            core = self._plane.open(randbits(32), randbits(16), randbits(32), new_cname(randbits))
+            core = self._plane.open(randbits(32), randbits(15), randbits(32), new_cname(randbits))
         except native.MediaError as error:
             raise MediaUnavailable(str(error)) from error
         stream = NativeRtpStream(sid, (self._host, core.port), core, self._recordings, self._forget)
@@ -157,7 +163,8 @@ class NativeRtpStream:
     _core: native.Stream = attrs.field(repr=False)
     _recordings: Recordings = attrs.field(repr=False)
     _on_close: Callable[[int], None] = attrs.field(repr=False)
-    _rate_hz: int = attrs.field(init=False, default=0)
+    _params: RtpParams | None = attrs.field(init=False, default=None, repr=False)
+    """As last connected."""
     _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
     _closed: bool = attrs.field(init=False, default=False)
     _events: trio.MemorySendChannel[MediaEvent] = attrs.field(init=False, repr=False)
@@ -169,22 +176,35 @@ class NativeRtpStream:
     @property
     def rate_hz(self) -> int:
         """See `MediaStream.rate_hz`."""
-        return self._rate_hz
+        return self._params.codec.rate_hz if self._params else 0
 
     @property
     def queued_ms(self) -> int:
         """See `MediaStream.queued_ms`."""
-        return self._core.queued_samples * 1000 // self._rate_hz if self._rate_hz else 0
+        return self._core.queued_samples * 1000 // self.rate_hz if self.rate_hz else 0
 
     def connect(self, params: RtpParams) -> None:
         """See `RtpStream.connect`."""
+        if params.keys is not None and params.keys.suite not in native.srtp_suites():
+            raise UnsupportedSuite(params.keys.suite)
         try:
             self._core.connect(_native_params(params))
         except native.MediaError as error:
             if error.errno == errno.ENOTSUP:
                 raise UnsupportedCodec(params.codec.name) from error
             raise
-        self._rate_hz = params.codec.rate_hz
+        self._params = params
+
+    def bridge(self, other: NativeRtpStream) -> None:
+        """See `RtpStream.bridge`."""
+        if self is other or self._closed or other._closed or self._on_close != other._on_close:
+            raise CannotBridge("only two open streams of one plane can be bridged")
+        check_bridge(self._params, other._params)
+        self._core.bridge(other._core)
+
+    def unbridge(self) -> None:
+        """See `RtpStream.unbridge`."""
+        self._core.unbridge()
 
     def tap(self, capacity: int = 50) -> LossyReceiver[MediaFrame]:
         """See `MediaStream.tap`. A closed stream gives a reader that is at its end."""

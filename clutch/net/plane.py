@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import trio
 
@@ -23,8 +23,22 @@ class RtpStream(MediaStream, Protocol):
         """Start, or go on with other parameters after a re-INVITE.
 
         With the same codec and rate all audio is kept; with another, what waits is dropped; with another
-        remote the peer's real address is learnt anew. Raises `UnsupportedCodec`, and then changes nothing.
+        remote the peer's real address is learnt anew. Raises `UnsupportedCodec` or `UnsupportedSuite`, and
+        then changes nothing.
         """
+
+    def bridge(self, other: Self) -> None:
+        """What either stream accepts leaves through the other at once, undecoded (native/src/bridge.h).
+
+        Both keep their numbers, events, timeout, statistics and reports. A tap hears both sides as ever; what
+        is queued by `send` or `send_dtmf` is sent instead of the packets while there is any. A bridge that
+        one of them has ends. It ends as well when one is closed, or connected with another codec. Raises
+        `CannotBridge`, and then changes nothing, unless both are connected with one codec and of one plane.
+        """
+
+    def unbridge(self) -> None:
+        """Both streams send for themselves again, within 120 ms: as soon as what they received before
+        the end can be played without a gap. Nothing if there is no bridge."""
 
     def record(self, path: Path, sides: Sequence[Side]) -> Recording | None:
         """Begin a recording that costs Python nothing per frame, one at a time; None if this plane has no
@@ -81,6 +95,10 @@ class MediaPlane(MediaPort[RtpStream], Protocol):
     @property
     def codecs(self) -> frozenset[str]:
         """Values of `Codec.name` that streams can be connected with."""
+
+    @property
+    def suites(self) -> frozenset[str]:
+        """Names of `clutch.wire.srtp.SUITES` that streams can be connected with."""
 
     @property
     def backend(self) -> str:
