@@ -12,12 +12,14 @@ from pathlib import Path
 import attrs
 import trio
 
+from tests.native.cable import End
+
 CONFIG = """\
 poll_method epoll
 call_local_timeout 120
 call_max_calls 4
-sip_listen 127.0.0.1:{port}
-net_interface 127.0.0.1
+sip_listen {ip}:{port}
+net_interface {ip}
 module_path /usr/lib/baresip/modules
 audio_path /usr/share/baresip
 audio_source aufile,{source}
@@ -117,12 +119,22 @@ async def answering(
         process.terminate()
 
 
-def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str, encryption: str = "") -> None:
+def prepare(
+    folder: Path,
+    source: Path,
+    codec: str,
+    *,
+    port: int,
+    answer: str,
+    ip: str = "127.0.0.1",
+    encryption: str = "",
+) -> None:
     """Write the configuration of a phone. `encryption` is ``srtp`` to offer it, ``srtp-mand`` to insist."""
     folder.mkdir()
-    config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
+    rtp = {"rtp": port + 2, "rtp_end": port + 42}
+    config = CONFIG.format(ip=ip, port=port, source=source, folder=folder, **rtp)
     (folder / "config").write_text(config)
-    account = f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
+    account = f"<sip:phone@{ip}:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
     if encryption:
         account += f";mediaenc={encryption}"
     (folder / "accounts").write_text(account + "\n")
@@ -138,17 +150,20 @@ def call(
     port: int,
     seconds: int = 8,
     mux: bool = False,
+    end: End | None = None,
     encryption: str = "",
 ) -> Dump:
     """Dial, say `source`, hang up after `seconds` or at the end of the sound; return both dumps.
 
-    `mux` offers RTCP on the RTP port (RFC 5761); for `encryption` see `prepare`.
+    `mux` offers RTCP on the RTP port (RFC 5761); for `encryption` see `prepare`. The phone is at `end` of a
+    cable, if not on loopback.
     """
-    prepare(folder, source, codec, port=port, answer="manual", encryption=encryption)
+    ip, enter = (end.ip, end.enter) if end else ("127.0.0.1", [])
+    prepare(folder, source, codec, port=port, answer="manual", ip=ip, encryption=encryption)
     with (folder / "config").open("a") as config:
         config.write(f"rtcp_mux {'yes' if mux else 'no'}\n")
     done = subprocess.run(
-        ["baresip", "-4", "-v", "-f", str(folder), "-e", f"/dial {target}", "-t", str(seconds)],
+        [*enter, "baresip", "-4", "-v", "-f", str(folder), "-e", f"/dial {target}", "-t", str(seconds)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
