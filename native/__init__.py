@@ -7,6 +7,7 @@ signalling, or anything above. Without a compiled library everything imports and
 from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
+from native.mcache import Fragment, RingReader, RingWriter
 from native.plane import FrameTuple, Plane, Stream
 from native.recorder import Recorder, Recording, RecordingNews
 from native.resample import Resampler
@@ -32,6 +33,7 @@ __all__ = [
     "Core",
     "Dtmf",
     "Event",
+    "Fragment",
     "FrameTuple",
     "Keys",
     "MediaError",
@@ -43,6 +45,8 @@ __all__ = [
     "RecordingNews",
     "Report",
     "Resampler",
+    "RingReader",
+    "RingWriter",
     "Stats",
     "Stream",
     "Tick",

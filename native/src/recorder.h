@@ -33,7 +33,7 @@
 #include "wav.h"
 
 enum {
-    RECORDER_RING = 64 * 1024 * 1024, /* 2,000 leg-seconds at 8 kHz: what a disk may hang for 600 legs is 3 s */
+    RECORDER_RING = 64 * 1024 * 1024, /* 1,900 leg-seconds at 8 kHz: 600 legs outlive 3 s without a disk */
     RECORDER_PERIOD_MS = 250,
     RECORDER_CLOSE_S = 1,   /* how long closing waits for the disk */
     RECORDER_MOST = 16384,  /* recordings at a time */

@@ -13,6 +13,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
     "name",
     [
         "test_ring",
+        "test_mcache",
         "test_downlink",
         "test_delay",
         "test_jitter",
@@ -29,7 +30,7 @@ def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str
     run_program(name, "address")
 
 
-@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_neighbour"])
+@pytest.mark.parametrize("name", ["test_ring", "test_mcache", "test_downlink", "test_neighbour"])
 def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "thread")
 
