@@ -8,6 +8,7 @@ from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
 from native.mcache import Fragment, RingReader, RingWriter
+from native.mixer import Member, Mixer, MixParams
 from native.plane import FrameTuple, Plane, Stream
 from native.recorder import Recorder, Recording, RecordingNews
 from native.resample import Resampler
@@ -37,6 +38,9 @@ __all__ = [
     "FrameTuple",
     "Keys",
     "MediaError",
+    "Member",
+    "MixParams",
+    "Mixer",
     "Params",
     "Plane",
     "PlaneOptions",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Address: TypeAlias = tuple[str, int]
 """IP address (no host name) and UDP port."""
 
-CODECS = ("pcmu", "pcma", "l16", "opus")
+CODECS = ("pcmu", "pcma", "l16", "opus", "g722")
 """Codec names in the order of `enum codec_id`."""
 
 SUITES: Mapping[str, int] = {
@@ -59,7 +59,8 @@ class Params(NamedTuple):
     codec: str
     """One of `CODECS`."""
     rate_hz: int
-    """Of the PCM: 8000 for pcmu and pcma, 8000 or 16000 for l16, 8000 to 48000 for opus."""
+    """Of the PCM: 8000 for pcmu and pcma, 8000, 16000 or 48000 for l16, 16000 for g722; those and
+    24000 for opus."""
     payload_type: int
     telephone_event: int = -1
     """Payload type of RFC 4733 events; -1 without."""
@@ -72,7 +73,7 @@ class Params(NamedTuple):
     rtcp: Address | None = None
     """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux)."""
     clock_hz: int = 0
-    """Of RTP timestamps: 48000 for opus, else as `rate_hz`, which 0 stands for."""
+    """Of RTP timestamps: 48000 for opus, 8000 for g722, else as `rate_hz`, which 0 stands for."""
     event_clock_hz: int = 0
     """In which RFC 4733 events count their duration; 0: `clock_hz`. Their timestamps are the audio's."""
     keys: Keys | None = None

@@ -24,6 +24,7 @@ from clutch.node.errors import NodeError
 from clutch.node.log import printable, set_up_logging
 from clutch.node.phone import CODECS_OFFERED, Dial, Phone, open_phone
 from clutch.node.quality import summarise as quality
+from clutch.wire.sdp import CODECS
 
 EXIT_STATUS: Mapping[Reason, int] = {
     Reason.NO_ANSWER: 3,
@@ -47,7 +48,7 @@ REDRAW_S = 0.2
 @click.argument("target", metavar="SIP_URI")
 @click.option("--play", type=click.Path(path_type=Path), help="WAV to say; without --duration, then hang up.")
 @click.option("--record", type=click.Path(path_type=Path), help="WAV to keep what is heard in.")
-@click.option("--codec", type=click.Choice(["pcmu", "pcma", "opus"]), help="Offer this codec only.")
+@click.option("--codec", type=click.Choice(list(CODECS)), help="Offer this codec only.")
 @click.option("--dtmf", default="", metavar="KEYS", help="Keys to press once answered, of 0-9*#A-D.")
 @click.option("--duration", type=click.FloatRange(min=0), help="Hang up so many seconds after the answer.")
 @click.option(

@@ -44,7 +44,7 @@ WARN_AGENT = "clutch"
 class Terms:
     """On what terms a leg takes media."""
 
-    codecs: tuple[str, ...] = ("opus", "pcmu", "pcma", "l16/16000", "l16/8000")
+    codecs: tuple[str, ...] = ("opus", "g722", "pcmu", "pcma", "l16/16000", "l16/8000")
     """Names of `CODECS`, by preference."""
     timeout_ms: int = 30_000
     """Silence from the network after which the call is ended; 0 never ends it."""
@@ -208,9 +208,11 @@ class SipLeg:
         remote, rtcp = agreed.remote, agreed.rtcp
         if self._params and ipaddress.ip_address(remote[0]).is_unspecified:
             remote, rtcp = self._params.remote, self._params.rtcp  # held the old way (RFC 3264 section 8.4)
+        codec = agreed.codec
+        rate_hz = codec.rate_hz or codec.clock_hz
         params = RtpParams(
             remote,
-            Codec(agreed.codec.name, agreed.payload_type, agreed.codec.clock_hz, agreed.codec.clock_hz),
+            Codec(codec.name, agreed.payload_type, rate_hz, codec.clock_hz),
             agreed.telephone_event,
             agreed.send,
             agreed.receive,

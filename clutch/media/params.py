@@ -21,13 +21,15 @@ class Codec:
     """One negotiated codec and the payload type it has in this stream."""
 
     name: str
-    """``pcmu``, ``pcma``, ``l16`` or ``opus``."""
+    """``pcmu``, ``pcma``, ``l16``, ``g722`` or ``opus``."""
     payload_type: int
     """RTP payload type, 0 to 127, both sent and expected."""
     rate_hz: int
-    """Rate of the PCM: 8000 for G.711, 8000 or 16000 for L16, 8000, 16000, 24000 or 48000 for Opus."""
+    """Rate of the PCM: 8000 for G.711, 16000 for G.722, 8000, 16000 or 48000 for L16, those or 24000 for
+    Opus."""
     rtp_clock_hz: int
-    """Rate of the RTP timestamp: 48000 for Opus, whatever its PCM; else as `rate_hz`."""
+    """Rate of the RTP timestamp: 8000 for G.722 (RFC 3551 section 4.5.2), 48000 for Opus (RFC 7587 section
+    4.1), whatever their PCM; else as `rate_hz`."""
     channels: int = 1
     """Channels of the PCM. Calls are mono; Opus is signalled as two channels and decoded to one."""
 
@@ -44,6 +46,18 @@ class Codec:
     def same_pcm(self, other: Codec) -> bool:
         """True if audio that was decoded or queued under the one can go on under the other."""
         return (self.name, self.rate_hz) == (other.name, other.rate_hz)
+
+
+@attrs.frozen
+class SrtpKeys:
+    """How the packets of one stream are protected: RTP and RTCP alike (RFC 3711)."""
+
+    suite: str
+    """Its name in SDP: one of `clutch.wire.srtp.SUITES`."""
+    send: bytes = attrs.field(repr=False)
+    """Our master key with its salt behind it."""
+    receive: bytes = attrs.field(repr=False)
+    """The peer's."""
 
 
 @attrs.frozen
@@ -67,6 +81,8 @@ class RtpParams:
     """Where the peer receives RTCP; None: where it receives RTP (rtcp-mux, RFC 5761)."""
     event_clock_hz: int | None = None
     """In which events count their duration; None: `Codec.rtp_clock_hz`. Their timestamps are the audio's."""
+    keys: SrtpKeys | None = None
+    """For SRTP; None: plain RTP. A direction whose key stays goes on where it was."""
 
     @property
     def duration_clock_hz(self) -> int:

@@ -35,10 +35,11 @@ IMPAIRMENT: Mapping[str, tuple[float, float]] = {
     "pcmu": _G711_WITH_PLC,
     "pcma": _G711_WITH_PLC,
     "l16": _G711_WITH_PLC,
+    "g722": _G711_WITH_PLC,
     "opus": _G711_WITH_PLC,
 }
-"""Ie and Bpl by codec: G.711 with concealment from G.113 Appendix I. For L16 and Opus ITU-T has no values on
-this scale; they sound and conceal at least as well, so this is a lower bound."""
+"""Ie and Bpl by codec: G.711 with concealment from G.113 Appendix I. For L16, G.722 and Opus ITU-T has
+no values on this scale; they sound and conceal at least as well, so this is a lower bound."""
 
 
 def mos(codec: str, loss_percent: float, one_way_ms: float) -> float:

@@ -91,7 +91,7 @@ class TwinStream:
     """One stream. `now_us` is monotonic time in microseconds; `tick` is due every 20 ms."""
 
     counters: Counters
-    """Read them; only the stream and `count_malformed` count."""
+    """Read them; only the stream, and what unseals its packets, count."""
     _downlink: Downlink
     _cname: bytes
     _connection: _Connection | None = None

@@ -15,8 +15,8 @@ from clutch.media.jitter import JitterBuffer
 from clutch.media.params import Address, RtpParams
 from clutch.media.source import SourceLock
 
-MAX_PAYLOAD = 1500
-"""A longer audio payload is malformed."""
+MAX_PAYLOAD = 1920
+"""Bytes: 20 ms of L16 at 48 kHz. A longer audio payload is malformed."""
 COMFORT_NOISE = 13
 """Static payload type of RFC 3389, ignored."""
 

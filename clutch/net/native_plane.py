@@ -28,7 +28,7 @@ from clutch.net.reports import new_cname
 MAX_EVENTS = 64
 """Events that may wait for `next_event`; later ones are lost until there is room."""
 
-_ALWAYS = frozenset({"pcmu", "pcma", "l16"})
+_ALWAYS = frozenset({"pcmu", "pcma", "l16", "g722"})
 
 
 @attrs.define(eq=False)
@@ -225,6 +225,7 @@ def _native_params(params: RtpParams) -> native.Params:
         rtcp=params.rtcp,
         clock_hz=codec.rtp_clock_hz,
         event_clock_hz=params.duration_clock_hz,
+        keys=native.Keys(*attrs.astuple(params.keys)) if params.keys else None,
     )
 
 

@@ -20,6 +20,7 @@ from clutch.media.stream import DueReport, Tick, TwinStream
 from clutch.media.uplink import Idle, StreamEvent
 from clutch.net.errors import NetworkError
 from clutch.net.link import Datagrams, Network
+from clutch.net.protection import Protection
 from clutch.net.reports import new_cname, read_report, write_report
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
@@ -146,10 +147,12 @@ class TwinRtpStream:
     _on_close: Callable[[TwinRtpStream], None] = attrs.field(repr=False)
     _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
     _closed: bool = attrs.field(init=False, default=False)
+    _protection: Protection = attrs.field(init=False, repr=False)
     _events: trio.MemorySendChannel[MediaEvent] = attrs.field(init=False, repr=False)
     _incoming: trio.MemoryReceiveChannel[MediaEvent] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self._protection = Protection(self._core.counters)
         self._events, self._incoming = trio.open_memory_channel[MediaEvent](MAX_EVENTS)
 
     @property
@@ -170,6 +173,7 @@ class TwinRtpStream:
     def connect(self, params: RtpParams) -> None:
         """See `RtpStream.connect`."""
         self._core.connect(params, _now_us())
+        self._protection.adopt(params.keys)
 
     def tap(self, capacity: int = 50) -> LossyReceiver[MediaFrame]:
         """See `MediaStream.tap`. A closed stream gives a reader that is at its end."""
@@ -231,15 +235,20 @@ class TwinRtpStream:
                 self._hear(*await self._rtcp.receive(), muxed=False)
 
     def _hear(self, data: bytes, source: Address, *, muxed: bool) -> None:
-        heard = read_report(data, self._core.ssrc)
-        self._core.receive_report(heard, source, _now_us(), muxed=muxed)
+        report = self._protection.unseal_report(data)
+        if report is not None:
+            heard = read_report(report, self._core.ssrc)
+            self._core.receive_report(heard, source, _now_us(), muxed=muxed)
 
     def _receive(self, data: bytes, source: Address) -> None:
         if is_rtcp(data):
             self._hear(data, source, muxed=True)
             return
+        plain = self._protection.unseal(data)
+        if plain is None:
+            return
         try:
-            packet = RtpPacket.parse(data)
+            packet = RtpPacket.parse(plain)
         except MalformedPacket:
             self._core.count_malformed()
         else:
@@ -256,11 +265,11 @@ class TwinRtpStream:
     def _report(self, due: DueReport | None) -> None:
         if due is not None:
             way = self._rtp if due.muxed else self._rtcp
-            way.send(write_report(due.compound), due.destination)
+            way.send(self._protection.seal_report(write_report(due.compound)), due.destination)
 
     def _deliver(self, tick: Tick) -> None:
         if tick.packet is not None:
-            self._rtp.send(RtpPacket(*tick.packet).to_bytes(), tick.destination)
+            self._rtp.send(self._protection.seal(RtpPacket(*tick.packet).to_bytes()), tick.destination)
         self._report(tick.report)
         frame = MediaFrame(tick.tick, tick.rate_hz, tick.uplink, tick.downlink, tick.concealed)
         self._taps = [tap for tap in self._taps if tap.send(frame)]

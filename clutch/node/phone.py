@@ -10,9 +10,17 @@ from pathlib import Path
 
 import attrs
 
-from actors import Call, Calls, CallSpec, MediaStats, MediaUnavailable, Recording, open_system
+from actors import (
+    AgentPort,
+    Call,
+    Calls,
+    CallSpec,
+    MediaStats,
+    MediaUnavailable,
+    Recording,
+    open_system,
+)
 from clutch import __version__
-from clutch.agents.caller import Caller
 from clutch.legs.sip import SipLeg, Terms
 from clutch.net.errors import NetworkError
 from clutch.net.link import Network, TrioNetwork
@@ -33,7 +41,7 @@ from clutch.wire.sip.uri import Uri, escape_user
 PORTS = range(33_000, 65_000)
 """Where the phone looks for a media port; above those of a node on the same machine."""
 
-CODECS_OFFERED = ("opus", "pcmu", "pcma")
+CODECS_OFFERED = ("opus", "g722", "pcmu", "pcma")
 """What is offered if nothing is asked for, best first."""
 
 
@@ -67,7 +75,7 @@ class Phone:
 
 
 @contextlib.asynccontextmanager
-async def open_phone(dial: Dial, caller: Caller, network: Network | None = None) -> AsyncIterator[Phone]:
+async def open_phone(dial: Dial, caller: AgentPort, network: Network | None = None) -> AsyncIterator[Phone]:
     """Place a call for the length of a block; leaving it hangs up. `caller` is who talks.
 
     Raises `NodeError`, inside an ExceptionGroup, if the call cannot even be tried.
@@ -94,7 +102,7 @@ _AGENT = f"clutch/{__version__}"
 
 def _spec(
     dial: Dial,
-    caller: Caller,
+    caller: AgentPort,
     target: Uri,
     host: str,
     endpoint: SipEndpoint,

@@ -18,6 +18,28 @@ def is_rtcp(data: bytes) -> bool:
     return len(data) >= 2 and 200 <= data[1] <= 204
 
 
+def header_length(data: bytes) -> int:
+    """Where the payload begins: behind the CSRC list and the extension.
+
+    Raises `MalformedPacket` if the version is not 2 or the header does not fit.
+    """
+    if len(data) < _HEADER.size:
+        raise MalformedPacket(f"an RTP header needs {_HEADER.size} bytes, not {len(data)}")
+    if data[0] >> 6 != _VERSION:
+        raise MalformedPacket(f"RTP version {data[0] >> 6}")
+    end = _HEADER.size + 4 * (data[0] & 0x0F)
+    if end > len(data):
+        raise MalformedPacket("the CSRC list does not fit")
+    if data[0] & 0x10:
+        begin = end + _EXTENSION.size
+        if begin > len(data):
+            raise MalformedPacket("the header extension does not fit")
+        end = begin + 4 * _EXTENSION.unpack_from(data, end)[1]
+        if end > len(data):
+            raise MalformedPacket("the header extension does not fit")
+    return end
+
+
 @attrs.frozen
 class Extension:
     """A header extension (RFC 3550 section 5.3.1)."""
@@ -51,18 +73,14 @@ class RtpPacket:
     @classmethod
     def parse(cls, data: bytes) -> RtpPacket:
         """Read a packet. Raises `MalformedPacket` if the version is not 2 or a length does not fit."""
-        if len(data) < _HEADER.size:
-            raise MalformedPacket(f"an RTP header needs {_HEADER.size} bytes, not {len(data)}")
+        start = header_length(data)
         first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
-        if first >> 6 != _VERSION:
-            raise MalformedPacket(f"RTP version {first >> 6}")
-        start = _HEADER.size + 4 * (first & 0x0F)
-        if start > len(data):
-            raise MalformedPacket("the CSRC list does not fit")
         csrcs = struct.unpack_from(f"!{first & 0x0F}I", data, _HEADER.size)
         extension = None
         if first & 0x10:
-            extension, start = _read_extension(data, start)
+            begin = _HEADER.size + 4 * len(csrcs)
+            (profile, _), begin = _EXTENSION.unpack_from(data, begin), begin + _EXTENSION.size
+            extension = Extension(profile, data[begin:start])
         padding = data[-1] if first & 0x20 else 0
         if first & 0x20 and not 0 < padding <= len(data) - start:
             raise MalformedPacket("the padding does not fit")
@@ -85,15 +103,3 @@ class RtpPacket:
         if self.padding:
             parts.append(bytes(self.padding - 1) + bytes([self.padding]))
         return b"".join(parts)
-
-
-def _read_extension(data: bytes, start: int) -> tuple[Extension, int]:
-    """The extension that begins at `start`, and where the payload begins."""
-    begin = start + _EXTENSION.size
-    if begin > len(data):
-        raise MalformedPacket("the header extension does not fit")
-    profile, words = _EXTENSION.unpack_from(data, start)
-    end = begin + 4 * words
-    if end > len(data):
-        raise MalformedPacket("the header extension does not fit")
-    return Extension(profile, data[begin:end]), end

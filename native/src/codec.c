@@ -1,21 +1,45 @@
 #include "codec.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "g711.h"
+#include "g722.h"
 
-static int open_8k(struct codec *codec, int32_t rate_hz, int32_t clock_hz)
+enum { G722_RATE_HZ = 16000, G722_CLOCK_HZ = 8000 }; /* RFC 3551 section 4.5.2: an old mistake, kept */
+
+static int open_8k(struct codec *codec, const struct media_params *params)
 {
     (void)codec;
-    return rate_hz == 8000 && clock_hz == 8000 ? 0 : -EINVAL;
+    return params->rate_hz == 8000 && codec_clock_hz(params) == 8000 ? 0 : -EINVAL;
 }
 
-static int open_l16(struct codec *codec, int32_t rate_hz, int32_t clock_hz)
+static int open_l16(struct codec *codec, const struct media_params *params)
 {
     (void)codec;
-    bool known = rate_hz == 8000 || rate_hz == 16000;
-    return known && clock_hz == rate_hz ? 0 : -EINVAL;
+    int32_t rate_hz = params->rate_hz;
+    bool known = rate_hz == 8000 || rate_hz == 16000 || rate_hz == 48000;
+    return known && codec_clock_hz(params) == rate_hz ? 0 : -EINVAL;
+}
+
+static int open_g722(struct codec *codec, const struct media_params *params)
+{
+    if (params->rate_hz != G722_RATE_HZ || codec_clock_hz(params) != G722_CLOCK_HZ)
+        return -EINVAL;
+    struct g722 *both = malloc(2 * sizeof *both);
+    if (both == NULL)
+        return -ENOMEM;
+    g722_init(&both[0]);
+    g722_init(&both[1]);
+    codec->decoder = &both[0];
+    codec->encoder = &both[1];
+    return 0;
+}
+
+static void close_g722(struct codec *codec)
+{
+    free(codec->decoder);
 }
 
 static void close_nothing(struct codec *codec)
@@ -52,6 +76,14 @@ static int decode_l16(struct codec *codec, const uint8_t *payload, size_t len, i
     return (int)n;
 }
 
+static int decode_g722(struct codec *codec, const uint8_t *payload, size_t len, int16_t *pcm, size_t room)
+{
+    if (len == 0 || 2 * len > room)
+        return -EBADMSG;
+    g722_decode(codec->decoder, payload, pcm, len);
+    return (int)(2 * len);
+}
+
 static int encode_pcmu(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload)
 {
     (void)codec;
@@ -74,6 +106,12 @@ static int encode_l16(struct codec *codec, const int16_t *pcm, size_t n, uint8_t
         payload[2 * i + 1] = (uint8_t)pcm[i];
     }
     return (int)(2 * n);
+}
+
+static int encode_g722(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload)
+{
+    g722_encode(codec->encoder, pcm, payload, n / 2);
+    return (int)(n / 2);
 }
 
 static const struct codec_type codec_pcmu = {
@@ -100,6 +138,14 @@ static const struct codec_type codec_l16 = {
     .packet_max = MEDIA_PAYLOAD_MAX / 2,
 };
 
+static const struct codec_type codec_g722 = {
+    .open = open_g722,
+    .close = close_g722,
+    .decode = decode_g722,
+    .encode = encode_g722,
+    .packet_max = 2 * MEDIA_PAYLOAD_MAX,
+};
+
 static const struct codec_type *const TYPES[] = {
     [CODEC_PCMU] = &codec_pcmu,
     [CODEC_PCMA] = &codec_pcma,
@@ -109,6 +155,7 @@ static const struct codec_type *const TYPES[] = {
 #else
     [CODEC_OPUS] = NULL,
 #endif
+    [CODEC_G722] = &codec_g722,
 };
 
 int32_t codec_clock_hz(const struct media_params *params)
@@ -125,7 +172,7 @@ int codec_open(struct codec *codec, const struct media_params *params)
     if (TYPES[id] == NULL)
         return -ENOTSUP;
     codec->type = TYPES[id];
-    return codec->type->open(codec, params->rate_hz, codec_clock_hz(params));
+    return codec->type->open(codec, params);
 }
 
 void codec_close(struct codec *codec)

@@ -1,4 +1,4 @@
-/* Codecs behind one table: PCMU, PCMA, L16 (RFC 3551) and Opus (RFC 6716, RFC 7587).
+/* Codecs behind one table: PCMU, PCMA, L16 and G.722 (RFC 3551), and Opus (RFC 6716, RFC 7587).
  *
  * A codec turns whole frames of PCM into payloads and payloads of any duration into PCM. One codec holds
  * both directions of one stream. Opening may allocate; coding never does.
@@ -23,9 +23,9 @@ struct codec;
 
 /* What a codec can do; one constant table each. */
 struct codec_type {
-    /* Reserve what the codec needs at this PCM rate and RTP clock. 0, -EINVAL for one that it does not have,
-     * or -ENOMEM. */
-    int (*open)(struct codec *codec, int32_t rate_hz, int32_t clock_hz);
+    /* Reserve what the codec needs. 0, -EINVAL for a PCM rate or RTP clock that it does not have, or
+     * -ENOMEM. */
+    int (*open)(struct codec *codec, const struct media_params *params);
     void (*close)(struct codec *codec);
     /* Samples decoded into pcm (at least 1), or -EBADMSG for a payload that is not the codec's. */
     int (*decode)(struct codec *codec, const uint8_t *payload, size_t len, int16_t *pcm, size_t room);
@@ -39,7 +39,7 @@ struct codec_type {
 
 struct codec {
     const struct codec_type *type;
-    void *decoder; /* Opus only */
+    void *decoder; /* G.722 and Opus */
     void *encoder;
 };
 

@@ -14,9 +14,10 @@ static bool is_rate(int32_t rate_hz)
     return rate_hz == 8000 || rate_hz == 16000 || rate_hz == 24000 || rate_hz == 48000;
 }
 
-static int open_opus(struct codec *codec, int32_t rate_hz, int32_t clock_hz)
+static int open_opus(struct codec *codec, const struct media_params *params)
 {
-    if (!is_rate(rate_hz) || clock_hz != CODEC_OPUS_CLOCK_HZ)
+    int32_t rate_hz = params->rate_hz;
+    if (!is_rate(rate_hz) || codec_clock_hz(params) != CODEC_OPUS_CLOCK_HZ)
         return -EINVAL;
     /* AUDIO keeps the waveform, VOIP filters it for intelligibility at rates below ours: coded twice, as on a
      * call through two gateways, speech correlates 0.99 with itself in the one mode and 0.77 in the other. */

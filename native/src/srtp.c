@@ -22,19 +22,20 @@ struct suite {
     size_t key_len; /* with the salt */
     size_t media_tag;
     size_t report_tag;
+    bool aead;
 };
 
 static const struct suite suites[] = {
     [SRTP_AES_CM_128_SHA1_80] = {srtp_crypto_policy_set_rtp_default, srtp_crypto_policy_set_rtcp_default, 30,
-                                 10, 10},
+                                 10, 10, false},
     [SRTP_AES_CM_128_SHA1_32] = {srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32,
-                                 srtp_crypto_policy_set_rtcp_default, 30, 4, 10},
+                                 srtp_crypto_policy_set_rtcp_default, 30, 4, 10, false},
     [SRTP_AES_256_CM_SHA1_80] = {srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80,
-                                 srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80, 46, 10, 10},
+                                 srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80, 46, 10, 10, false},
     [SRTP_AEAD_AES_128_GCM] = {srtp_crypto_policy_set_aes_gcm_128_16_auth,
-                               srtp_crypto_policy_set_aes_gcm_128_16_auth, 28, 16, 16},
+                               srtp_crypto_policy_set_aes_gcm_128_16_auth, 28, 16, 16, true},
     [SRTP_AEAD_AES_256_GCM] = {srtp_crypto_policy_set_aes_gcm_256_16_auth,
-                               srtp_crypto_policy_set_aes_gcm_256_16_auth, 44, 16, 16},
+                               srtp_crypto_policy_set_aes_gcm_256_16_auth, 44, 16, 16, true},
 };
 
 enum { SUITES = sizeof suites / sizeof *suites };
@@ -136,10 +137,20 @@ static bool is_whole(const struct srtp *srtp, enum srtp_kind kind, const uint8_t
     return header >= 0 && len >= (size_t)header + srtp->suite->media_tag;
 }
 
+/* The E bit before the index of SRTCP, which stands before the tag of HMAC and behind that of GCM. Some ciphers
+ * of libsrtp2 take reports without; we have not agreed to any. */
+static bool is_encrypted(const struct srtp *srtp, const uint8_t *report, size_t len)
+{
+    size_t behind = srtp->suite->aead ? 0 : srtp->suite->report_tag;
+    return (report[len - behind - SRTCP_INDEX] & 0x80) != 0;
+}
+
 int srtp_unseal(struct srtp *srtp, enum srtp_kind kind, uint8_t *packet, size_t *len)
 {
     if (!is_whole(srtp, kind, packet, *len))
         return -EBADMSG;
+    if (kind == SRTP_REPORT && !is_encrypted(srtp, packet, *len))
+        return -EACCES;
     uint32_t ssrc = read32(packet + (kind == SRTP_MEDIA ? 8 : 4));
     bool known = is_known(srtp, ssrc);
     if (!known && srtp->source_count == SRTP_SOURCES)

@@ -41,8 +41,8 @@ bool srtp_same_key(const struct srtp *a, const struct srtp *b);
 size_t srtp_seal(struct srtp *srtp, enum srtp_kind kind, uint8_t *packet, size_t len);
 
 /* Check and decrypt a packet in place, whatever its bytes are. 0, and `len` is its new length; else the packet
- * is to be dropped: -EBADMSG it is too short to be one, -EACCES its tag is wrong, or its SSRC is one too
- * many, -EALREADY it came before, or is too old to tell. */
+ * is to be dropped: -EBADMSG it is too short to be one, -EACCES its tag is wrong, it is a report that is
+ * not encrypted, or its SSRC is one too many, -EALREADY it came before, or is too old to tell. */
 int srtp_unseal(struct srtp *srtp, enum srtp_kind kind, uint8_t *packet, size_t *len);
 
 #endif

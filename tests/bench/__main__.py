@@ -26,7 +26,7 @@ class Row(TypedDict):
     ratio: NotRequired[float]
     """`value` divided by the peer's."""
     rounds: NotRequired[list[float]]
-    """What `value` is the median of."""
+    """What `value` is the median or the best of."""
     note: NotRequired[str]
     """What the reader must know."""
 

@@ -17,8 +17,9 @@ from clutch.media.params import Codec, RtpParams
 from clutch.net.native_plane import NativePlane
 from native import build
 from tests.bench.__main__ import Row
+from tests.bench.programs import C, with_plane
 
-PROGRAM = Path(__file__).parent / "c" / "bench_stream.c"
+PROGRAM = C / "bench_stream.c"
 LOCAL, NOWHERE = "127.0.0.1", ("127.0.0.1", 9)
 PORTS = range(26_000, 26_998)
 STREAMS = 100
@@ -30,12 +31,7 @@ PCMU = Codec("pcmu", 0, 8000, 8000)
 def c_per_packet() -> list[Row]:
     """Nanoseconds to take, decode, encode and write one packet, without sockets."""
     with tempfile.TemporaryDirectory() as folder:
-        program = f"{folder}/bench"
-        extras = build.find_extras(Path(folder))
-        flags = [*build.STRICT, *build.OPTIMISED, *extras.compile_flags]
-        objects = build.compile_sources(flags, Path(folder))
-        sources = [f"-I{build.SOURCES}", str(PROGRAM), *objects]
-        build.run([*build.compiler(), *flags, *sources, *extras.link_flags, "-o", program])
+        program = with_plane(PROGRAM, Path(folder))
         lines = build.run([program]).splitlines()
     figures = [(name, float(value)) for name, value in map(str.split, lines)]
     return [

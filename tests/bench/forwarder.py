@@ -31,6 +31,12 @@ def open_legs(plane: native.Plane, chosen: Options) -> list[native.Stream]:
     return legs
 
 
+def join(legs: list[native.Stream], mode: str) -> None:
+    """Make calls of the legs. ``answer``: leave each by itself, with jitter buffer, decoder and encoder."""
+    if mode != "answer":
+        raise ValueError(mode)
+
+
 def settle(plane: native.Plane) -> None:
     """Give the plane's thread time, and take what it gives back."""
     time.sleep(0.02)
@@ -44,11 +50,13 @@ def main() -> None:
     chosen = options()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    (backend,) = chosen.settings
+    backend, mode = chosen.settings
     interface = "node" if backend == "af_xdp" else ""
     wanted = native.PlaneOptions(backend=backend, interface=interface)
     plane = native.Plane(chosen.ip, FIRST_PORT, FIRST_PORT + 4 * chosen.calls, wanted)
     legs = open_legs(plane, chosen)
+    join(legs, mode)
+    settle(plane)
 
     def stats() -> dict[str, float]:
         sums = [sum(values) for values in zip(*(leg.stats() for leg in legs), strict=True)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sysconfig
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,11 +11,10 @@ import attrs
 import native
 from clutch.media.g711 import encode_ulaw
 from clutch.media.wav import read_wav
-from native import build
+from tests.bench.programs import C, alone, for_the_kernel
 from tests.bench.stage import LOAD_CPU, NODE_IP, Actor, Stage
 from tests.interop.sound import speak
 
-PROGRAMS = Path(__file__).parent / "c"
 FIRST_PORT = 16_384
 """SINK_FIRST_PORT of c/sink.h: leg k sends from this port + 2k."""
 PEER = ("127.0.0.1", 9)
@@ -56,12 +54,8 @@ def opus(folder: Path) -> Voice:
 
 def build_programs(folder: Path) -> None:
     """Compile the load and its sink into `folder`. Raises `build.BuildError`."""
-    cc = build.compiler()
-    include = f"/usr/include/{sysconfig.get_config_var('MULTIARCH')}"
-    flags = ["-O2", "-g", "-Wall", "-Wextra", "-Werror", "-target", "bpf", f"-I{include}"]
-    build.run(["clang", *flags, "-c", str(PROGRAMS / "sink.bpf.c"), "-o", str(folder / "sink.o")])
-    source = str(PROGRAMS / "load.c")
-    build.run([*cc, *build.STRICT, "-O3", source, "-lbpf", "-o", str(folder / "load")])
+    for_the_kernel(C / "sink.bpf.c", folder)
+    alone(C / "load.c", folder, ["-lbpf"])
 
 
 def start_load(
@@ -77,6 +71,6 @@ def start_load(
         voice = voices[number := leg % len(voices)]
         lines.append(f"{port} {number} {voice.payload_type} {voice.step}\n")
     (folder / "legs").write_text("".join(lines))
-    program, sink, legs = (str(folder / name) for name in ("load", "sink.o", "legs"))
+    program, sink, legs = (str(folder / name) for name in ("load", "sink.bpf.o", "legs"))
     timing = [str(1000 * packet_ms), str(int(stamp))]
     return stage.start("load", LOAD_CPU, [program, "load", sink, NODE_IP, legs, *timing, *map(str, traces)])

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import attrs
 
+import native
 from tests.bench import cpu
 from tests.bench.load import FIRST_PORT, Voice, build_programs, start_load
 from tests.bench.stage import LOAD_IP, NODE_CPU, NODE_IP, Answer, open_stage
 
+BACKENDS = ("udp", "io_uring", "af_xdp")
 SETTLE_S = 0.4
 """After the last packet, until all that is under way has arrived."""
 ENOUGH = 0.995
@@ -67,14 +69,27 @@ NOTHING = Contender("the load alone", "nothing", forwards=False)
 RTPENGINE = Contender("rtpengine", "rtpengine")
 
 
+def planes(mode: str) -> list[Contender]:
+    """Our plane, once for every backend that it was built with; see `forwarder` for the modes."""
+    built = [backend for backend in BACKENDS if backend in native.features()]
+    return [Contender(f"clutch, {backend}", "forwarder", (backend, mode)) for backend in built]
+
+
+@attrs.frozen
+class Turn:
+    """A contender and what it carries."""
+
+    scene: Scene
+    contender: Contender
+
+
 @attrs.frozen
 class Round:
-    """What happened while one contender carried the load once."""
+    """What happened in a turn."""
 
-    contender: Contender
+    turn: Turn
     sent: int
     delivered: int
-    planned_s: float
     seconds: float
     """How long the load really took."""
     spent: cpu.Spent
@@ -88,10 +103,10 @@ class Round:
     @fault.default
     def _judge(self) -> str:
         arrived = min(self.delivered, self.node.get("packets_received", self.delivered))
-        if self.contender.forwards and arrived < ENOUGH * self.sent:
+        if self.turn.contender.forwards and arrived < ENOUGH * self.sent:
             return f"delivered {arrived / self.sent:.2%}"
-        if self.seconds * ENOUGH > self.planned_s:
-            return f"the load took {self.seconds:.2f} s for {self.planned_s:.2f} s"
+        if self.seconds * ENOUGH > (planned_s := self.turn.scene.seconds):
+            return f"the load took {self.seconds:.2f} s for {planned_s:.2f} s"
         return ""
 
     @property
@@ -105,6 +120,11 @@ class Round:
         return self.spent.total_ns / self.sent / 1000
 
     @property
+    def lost(self) -> int:
+        """Packets that were sent and not passed on."""
+        return self.sent - self.delivered
+
+    @property
     def core(self) -> float:
         """Share of one processor that the contender used."""
         return self.spent.node_ns / self.seconds / 1e9
@@ -116,39 +136,40 @@ class Results:
 
     rounds: Sequence[Round]
 
-    def of(self, contender: Contender) -> list[Round]:
-        """The good rounds of a contender."""
-        return [one for one in self.rounds if one.contender == contender and not one.fault]
+    def of(self, turn: Turn) -> list[Round]:
+        """The good rounds of one of the turns."""
+        return [one for one in self.rounds if one.turn == turn and not one.fault]
 
-    def node_us(self, contender: Contender) -> list[float]:
-        """Its own processor time per packet, for each good round."""
-        return [one.node_us for one in self.of(contender)]
+    def node_us(self, turn: Turn) -> list[float]:
+        """The contender's own processor time per packet, for each good round."""
+        return [one.node_us for one in self.of(turn)]
 
-    def total_us(self, contender: Contender) -> list[float]:
+    def total_us(self, turn: Turn) -> list[float]:
         """All processor time per packet beyond that of the load alone, for each good round."""
-        alone = statistics.median(one.all_us for one in self.of(NOTHING))
-        return [one.all_us - alone for one in self.of(contender)]
+        alone = statistics.median(one.all_us for one in self.of(attrs.evolve(turn, contender=NOTHING)))
+        return [one.all_us - alone for one in self.of(turn)]
 
 
-def measure(scene: Scene, contenders: Sequence[Contender], rounds: int) -> Results:
-    """Let them take turns. A turn that is no measurement is repeated, a few times."""
+def measure(turns: Sequence[Turn], rounds: int) -> Results:
+    """Play them one after the other, again and again. One that is no measurement is repeated, a few times."""
     with tempfile.TemporaryDirectory() as name:
         folder, done = Path(name), list[Round]()
         build_programs(folder)
-        for _ in range(rounds):
-            for contender in contenders:
-                for _ in range(ATTEMPTS):
-                    done.append(play(scene, contender, folder))
-                    if not done[-1].fault:
-                        break
+        for turn in [turn for _ in range(rounds) for turn in turns]:
+            for _ in range(ATTEMPTS):
+                done.append(play(turn, folder))
+                if not (fault := done[-1].fault):
+                    break
+                print(f"discarded a round of {turn.contender.name}: {fault}", file=sys.stderr)
         return Results(done)
 
 
-def play(scene: Scene, contender: Contender, folder: Path) -> Round:
-    """One turn of one contender, on a stage of its own. Raises `StageError`."""
+def play(turn: Turn, folder: Path) -> Round:
+    """Play a turn once, on a stage of its own. Raises `StageError`."""
+    scene = turn.scene
     with contextlib.ExitStack() as stack:
         stage = stack.enter_context(open_stage())
-        node = stage.start("node", NODE_CPU, contender.command(scene, folder / "sink.o"))
+        node = stage.start("node", NODE_CPU, turn.contender.command(scene, folder / "sink.bpf.o"))
         stack.callback(node.close)
         ready = node.hear()
         load = start_load(stage, folder, ready["ports"], scene.voices, scene.packet_ms, stamp=scene.stamp)
@@ -162,4 +183,4 @@ def play(scene: Scene, contender: Contender, folder: Path) -> Round:
         time.sleep(SETTLE_S)
         sink, now = load.ask("count"), node.ask("stats")
         more = {name: now[name] - counted[name] for name in now}
-    return Round(contender, sent["sent"], sink["rtp"], scene.seconds, sent["seconds"], used, sink, more)
+    return Round(turn, sent["sent"], sink["rtp"], sent["seconds"], used, sink, more)

@@ -10,10 +10,10 @@ from tests.bench import rtpengine
 from tests.bench.__main__ import Row, table_line
 from tests.bench.cpu import Spent
 from tests.bench.load import Voice, build_programs, pcmu
-from tests.bench.rounds import NOTHING, RTPENGINE, Contender, Results, Round, Scene, play
+from tests.bench.rounds import NOTHING, RTPENGINE, Contender, Results, Round, Scene, Turn, play
 from tests.bench.stage import obstacle
 
-PLANE = Contender("plane", "forwarder", ("udp",))
+PLANE = Contender("plane", "forwarder", ("udp", "answer"))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def scene(folder: Path) -> Scene:
 
 
 def test_the_load_alone_is_dropped_and_paid_for(folder: Path, scene: Scene) -> None:
-    done = play(scene, NOTHING, folder)
+    done = play(Turn(scene, NOTHING), folder)
     assert (done.sent, done.delivered, done.spent.node_ns) == (60, 0, 0)
     assert done.spent.load_ns > 0
 
@@ -42,14 +42,14 @@ def test_the_load_alone_is_dropped_and_paid_for(folder: Path, scene: Scene) -> N
 def test_rtpengine_passes_every_packet_on(folder: Path, scene: Scene) -> None:
     if why := obstacle("rtpengine"):
         pytest.skip(why)
-    done = play(scene, RTPENGINE, folder)
+    done = play(Turn(scene, RTPENGINE), folder)
     assert (done.sent, done.delivered, done.sink["silent"], done.sink["skips"]) == (60, 60, 0, 0)
     assert done.spent.node_ns > 0
     assert 0 < done.sink["p50_us"] <= done.sink["p99_us"]
 
 
 def test_our_plane_takes_every_packet(folder: Path, scene: Scene) -> None:
-    done = play(scene, PLANE, folder)
+    done = play(Turn(scene, PLANE), folder)
     assert (done.sent, done.node["packets_received"], done.sink["silent"]) == (60, 60, 0)
     assert done.spent.node_ns > 0
 
@@ -65,22 +65,37 @@ def test_what_is_no_bencoding_is_refused(data: bytes) -> None:
         rtpengine.bdecode(data)
 
 
-def round_of(contender: Contender, *, sent: int = 1000, delivered: int = 1000, node_ns: int = 0) -> Round:
-    """A round of one second in which the load itself used a microsecond for each packet."""
+VOICE = Voice("pcmu", 0, 160, [bytes(160)])
+TURN, ALONE = (Turn(Scene(600, 12, 1.0, 1.0, (VOICE, VOICE)), contender) for contender in (PLANE, NOTHING))
+
+
+def round_of(
+    turn: Turn, *, delivered: int = 1000, received: int = 1000, seconds: float = 1.0, node_ns: int = 0
+) -> Round:
+    """A thousand packets were sent, and each cost the load a microsecond."""
     spent = Spent(node_ns, 1_000_000, 0, (0, 0), 0)
-    return Round(contender, sent, delivered, 1.0, 1.0, spent, {}, {})
+    return Round(turn, 1000, delivered, seconds, spent, {}, {"packets_received": received})
 
 
 def test_the_cost_of_the_load_is_taken_off_the_total() -> None:
-    results = Results([round_of(NOTHING, delivered=0), round_of(PLANE, node_ns=3_000_000)])
-    assert results.node_us(PLANE) == [3.0]
-    assert results.total_us(PLANE) == [3.0]
+    results = Results([round_of(ALONE, delivered=0), round_of(TURN, node_ns=3_000_000)])
+    assert results.node_us(TURN) == [3.0]
+    assert results.total_us(TURN) == [3.0]
 
 
-def test_a_round_that_lost_packets_is_no_measurement() -> None:
-    results = Results([round_of(PLANE, delivered=990), round_of(PLANE, delivered=995, node_ns=1_000_000)])
-    assert results.rounds[0].fault == "delivered 99.00%"
-    assert results.node_us(PLANE) == [1.0]
+@pytest.mark.parametrize(
+    ("bad", "fault"),
+    [
+        (round_of(TURN, delivered=990), "delivered 99.00%"),
+        (round_of(TURN, received=990), "delivered 99.00%"),
+        (round_of(TURN, seconds=1.02), "the load took 1.02 s for 1.00 s"),
+    ],
+    ids=["lost", "not received", "late"],
+)
+def test_a_round_that_went_wrong_is_no_measurement(bad: Round, fault: str) -> None:
+    good = round_of(TURN, delivered=995, seconds=1.005, node_ns=1_000_000)
+    assert bad.fault == fault
+    assert Results([bad, good]).of(TURN) == [good]
 
 
 def test_a_row_shows_its_rounds_and_its_peer() -> None:
@@ -89,5 +104,4 @@ def test_a_row_shows_its_rounds_and_its_peer() -> None:
 
 
 def test_a_scene_says_what_it_offers() -> None:
-    voice = Voice("pcmu", 0, 160, [bytes(160)])
-    assert Scene(600, 12, 1.0, 1.0, (voice, voice)).packets_per_second == 100_000
+    assert TURN.scene.packets_per_second == 100_000

@@ -12,6 +12,7 @@ from actors.call import Dtmf, MediaEvent, MediaStats, MediaTimeout
 from clutch.media.params import Address, RtpParams
 from clutch.media.stream import DueReport, TwinStream
 from clutch.media.uplink import Idle
+from clutch.net.protection import Protection
 from clutch.net.reports import read_report, write_report
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
@@ -83,23 +84,29 @@ class TwinUnderTest:
     """`clutch.media.TwinStream` with the parsing that its driver does."""
 
     _core: TwinStream
+    _protection: Protection
 
     @classmethod
     def open(cls, ssrc: int, sequence: int, timestamp: int) -> TwinUnderTest:
         """A stream that starts with these numbers."""
-        return cls(TwinStream.open(ssrc, sequence, timestamp, CNAME))
+        core = TwinStream.open(ssrc, sequence, timestamp, CNAME)
+        return cls(core, Protection(core.counters))
 
     def connect(self, params: RtpParams, now_us: int) -> None:
         """See `StreamUnderTest`."""
         self._core.connect(params, now_us)
+        self._protection.adopt(params.keys)
 
     def receive(self, data: bytes, source: Address, now_us: int) -> None:
         """See `StreamUnderTest`."""
         if is_rtcp(data):
-            self._core.receive_report(read_report(data, self._core.ssrc), source, now_us, muxed=True)
+            self._hear(data, source, now_us, muxed=True)
+            return
+        plain = self._protection.unseal(data)
+        if plain is None:
             return
         try:
-            packet = RtpPacket.parse(data)
+            packet = RtpPacket.parse(plain)
         except MalformedPacket:
             self._core.count_malformed()
         else:
@@ -110,18 +117,19 @@ class TwinUnderTest:
         tick = self._core.tick(now_us)
         if tick is None:
             return None
-        report = _written(tick.report)
+        report = self._written(tick.report)
         if tick.packet is None:
             return TickResult(*tick[:5], None, None, report)
-        return TickResult(*tick[:5], RtpPacket(*tick.packet).to_bytes(), tick.destination, report)
+        packet = self._protection.seal(RtpPacket(*tick.packet).to_bytes())
+        return TickResult(*tick[:5], packet, tick.destination, report)
 
     def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
         """See `StreamUnderTest`."""
-        self._core.receive_report(read_report(data, self._core.ssrc), source, now_us, muxed=False)
+        self._hear(data, source, now_us, muxed=False)
 
     def bye(self, now_us: int) -> ReportSent | None:
         """See `StreamUnderTest`."""
-        return _written(self._core.bye(now_us))
+        return self._written(self._core.bye(now_us))
 
     def send(self, pcm: bytes) -> int:
         """See `StreamUnderTest`."""
@@ -150,6 +158,17 @@ class TwinUnderTest:
         """See `StreamUnderTest`."""
         return MediaStats(**attrs.asdict(self._core.counters))
 
+    def _hear(self, data: bytes, source: Address, now_us: int, *, muxed: bool) -> None:
+        report = self._protection.unseal_report(data)
+        if report is not None:
+            self._core.receive_report(read_report(report, self._core.ssrc), source, now_us, muxed=muxed)
+
+    def _written(self, due: DueReport | None) -> ReportSent | None:
+        if due is None:
+            return None
+        report = self._protection.seal_report(write_report(due.compound))
+        return ReportSent(report, due.destination, due.muxed)
+
 
 @attrs.define(eq=False)
 class NativeUnderTest:
@@ -168,8 +187,17 @@ class NativeUnderTest:
         event = -1 if params.telephone_event is None else params.telephone_event
         flags = (params.send, params.receive, params.timeout_ms, params.learn)
         clocks = (codec.rtp_clock_hz, params.duration_clock_hz)
+        keys = native.Keys(*attrs.astuple(params.keys)) if params.keys else None
         native_params = native.Params(
-            params.remote, codec.name, codec.rate_hz, codec.payload_type, event, *flags, params.rtcp, *clocks
+            params.remote,
+            codec.name,
+            codec.rate_hz,
+            codec.payload_type,
+            event,
+            *flags,
+            params.rtcp,
+            *clocks,
+            keys,
         )
         self._core.connect(native_params, now_us)
 
@@ -213,10 +241,6 @@ class NativeUnderTest:
     def stats(self) -> MediaStats:
         """See `StreamUnderTest`."""
         return MediaStats(**self._core.stats()._asdict())
-
-
-def _written(due: DueReport | None) -> ReportSent | None:
-    return ReportSent(write_report(due.compound), due.destination, due.muxed) if due else None
 
 
 def _sent(report: native.Report | None) -> ReportSent | None:

@@ -11,6 +11,7 @@ from clutch.media.payload import payload_format
 from tests.contract.trace import (
     L16_8000,
     L16_16000,
+    L16_48000,
     PCMA,
     PCMU,
     PEER,
@@ -25,7 +26,7 @@ from tests.contract.trace import (
 )
 
 
-@pytest.mark.parametrize("codec", [PCMU, PCMA, L16_8000, L16_16000], ids=str)
+@pytest.mark.parametrize("codec", [PCMU, PCMA, L16_8000, L16_16000, L16_48000], ids=str)
 def test_one_packet_per_tick(play: Play, codec: Codec) -> None:
     samples = codec.rate_hz // 50
     pcm = noise(1, 2 * 5 * samples)[0]

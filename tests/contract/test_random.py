@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from actors.call import MediaStats
-from clutch.media.params import RtpParams
+from clutch.media.params import RtpParams, SrtpKeys
 from clutch.wire.rtcp import (
     CNAME,
     Bye,
@@ -20,9 +20,11 @@ from clutch.wire.rtcp import (
     SourceDescription,
     serialise_compound,
 )
+from clutch.wire.srtp import SUITES, SrtpContext
 from tests.contract.trace import (
     L16_8000,
     L16_16000,
+    L16_48000,
     PCMA,
     PCMU,
     PEER,
@@ -47,9 +49,23 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return bytes(changed[: chance.randint(0, len(changed))] if chance.random() < 0.3 else changed)
 
 
-def some_params(chance: random.Random) -> RtpParams:
-    """Mostly what the peer sends; now and then another codec, address or direction."""
-    codec = PCMU if chance.random() < 0.7 else chance.choice([PCMA, L16_8000, L16_16000])
+def some_keys(suite: str | None, chance: random.Random) -> SrtpKeys | None:
+    """Mostly those of the peer, which is `peer_context`; now and then another, or none."""
+    if suite is None or chance.random() < 0.1:
+        return None
+    size = SUITES[suite].material_bytes
+    ours, theirs = (bytes([key if chance.random() < 0.8 else 9]) * size for key in (1, 2))
+    return SrtpKeys(suite, ours, theirs)
+
+
+def peer_context(suite: str | None) -> SrtpContext | None:
+    """What the peer protects its packets with."""
+    return SrtpContext.open(suite, b"\2" * SUITES[suite].material_bytes) if suite else None
+
+
+def some_params(chance: random.Random, suite: str | None) -> RtpParams:
+    """Mostly what the peer sends; now and then another codec, address, direction or key."""
+    codec = PCMU if chance.random() < 0.7 else chance.choice([PCMA, L16_8000, L16_16000, L16_48000])
     stated = params(codec, chance.choice(SOURCES), send=chance.random() < 0.9, receive=chance.random() < 0.9)
     rtcp = chance.choice([None, ("192.0.2.7", 4002)])
     return attrs.evolve(
@@ -58,14 +74,15 @@ def some_params(chance: random.Random) -> RtpParams:
         learn=chance.random() < 0.8,
         rtcp=rtcp,
         event_clock_hz=chance.choice([None, 8000, 48_000]),
+        keys=some_keys(suite, chance),
     )
 
 
-def act(trace: Trace, at_us: int, chance: random.Random) -> None:
+def act(trace: Trace, at_us: int, chance: random.Random, suite: str | None) -> None:
     """Something that our side does."""
     match chance.randrange(7):
         case 0:
-            trace.connect(at_us, some_params(chance))
+            trace.connect(at_us, some_params(chance, suite))
         case 1:
             trace.clear(at_us)
         case 2:
@@ -100,24 +117,31 @@ def report(peer: Peer, at_us: int, chance: random.Random) -> bytes:
     return serialise_compound([first, name, Bye((peer.ssrc,), b"x" * chance.randrange(9))])
 
 
-def report_comes(trace: Trace, peer: Peer, at_us: int, chance: random.Random) -> None:
+def report_comes(
+    trace: Trace, peer: Peer, at_us: int, chance: random.Random, context: SrtpContext | None
+) -> None:
     """On either port, whole or damaged."""
     data = report(peer, at_us, chance)
+    if context is not None:
+        data = context.protect_report(data)
     if chance.random() < 0.3:
         data = damaged(data, chance)
     comes = chance.choice([trace.receive, trace.receive_rtcp])
     comes(at_us, data, chance.choice(SOURCES))
 
 
-def hostile(seed: int) -> Trace:
+def hostile(seed: int, suite: str | None = None) -> Trace:
     """Loss, reordering, bursts, pauses, jumps, strangers, damage and re-INVITEs, all at once."""
-    chance = random.Random(seed)
+    chance, context = random.Random(seed), peer_context(suite)
     trace, peer = Trace(TICKS), Peer(sequence=chance.randrange(0x10000))
-    trace.connect(0, attrs.evolve(params(), timeout_ms=chance.choice([0, 100, 400])))
+    timeout_ms = chance.choice([0, 100, 400])
+    trace.connect(0, attrs.evolve(params(), timeout_ms=timeout_ms, keys=some_keys(suite, chance)))
     at_us = 0
     trouble = chance.choice([0.02, 0.2])
     while at_us < TICKS * TICK_US:
         data = packet(peer, chance)
+        if context is not None:
+            data = context.protect(data)
         delay = 0 if chance.random() > trouble else chance.randint(0, 150_000)
         source = PEER if chance.random() > trouble else chance.choice(SOURCES)
         if chance.random() < trouble / 4:
@@ -131,9 +155,9 @@ def hostile(seed: int) -> Trace:
         if chance.random() < trouble / 10:
             peer.ssrc = chance.randrange(2**32)
         if chance.random() < 0.1:
-            report_comes(trace, peer, at_us, chance)
+            report_comes(trace, peer, at_us, chance, context)
         if chance.random() < 0.1:
-            act(trace, at_us, chance)
+            act(trace, at_us, chance, suite)
         at_us += (
             20_000 if chance.random() > trouble / 5 else chance.choice([0, 0, 0, 10_000, 90_000, 400_000])
         )
@@ -146,10 +170,17 @@ def test_any_life(play: Play, seed: int) -> None:
     assert stats.packets_received >= stats.played + stats.late + stats.duplicate + stats.discarded > 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("suite", SUITES)
+def test_any_life_under_keys(play: Play, suite: str, seed: int) -> None:
+    stats = play(hostile(seed, suite)).stats
+    assert stats.packets_received >= stats.played + stats.late + stats.duplicate + stats.discarded > 0
+
+
 def test_the_lives_are_eventful(play: Play) -> None:
     total = dict.fromkeys(attrs.asdict(MediaStats()), 0)
     for seed in range(20):
-        for name, count in attrs.asdict(play(hostile(seed)).stats).items():
+        suite = None if seed % 4 else "AES_CM_128_HMAC_SHA1_32"
+        for name, count in attrs.asdict(play(hostile(seed, suite)).stats).items():
             total[name] += count
-    keyless = {"srtp_forged", "srtp_replayed"}  # these lives are plain RTP
-    assert {name for name, count in total.items() if not count} == keyless, total
+    assert all(total.values()), total

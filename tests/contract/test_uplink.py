@@ -390,7 +390,7 @@ def test_what_is_no_audio_of_ours(play: Play) -> None:
         b"\xa0" + good[1:-1] + b"\0",
         b"\xa0" + good[1:-1] + b"\xa1",
         good[:12],
-        good[:12] + bytes(1501),
+        good[:12] + bytes(1921),
     ]
     ignored = [b"\x80\xc8", b"\x80\xc9" + bytes(6), b"\x80\xcc" + bytes(30), good[:1] + b"\x0d" + good[2:]]
     trace = trace_of([], 4)
@@ -402,10 +402,10 @@ def test_what_is_no_audio_of_ours(play: Play) -> None:
 
 def test_the_longest_payload(play: Play) -> None:
     peer = Peer(L16_8000)
-    part = noise(1, 1500)[0]
-    outcome = play(trace_of([peer.audio(part)], 8, L16_8000))
-    np.testing.assert_array_equal(outcome.uplink[320 : 320 + 750], decoded(L16_8000, [part]))
-    assert outcome.concealed == [7, 8]
+    part = noise(1, 1920)[0]
+    outcome = play(trace_of([peer.audio(part)], 10, L16_8000))
+    np.testing.assert_array_equal(outcome.uplink[320 : 320 + 960], decoded(L16_8000, [part]))
+    assert outcome.concealed == [9, 10]
 
 
 def test_csrcs_extension_and_padding_are_skipped(play: Play) -> None:

@@ -27,6 +27,7 @@ PCMU = Codec("pcmu", 0, 8000, 8000)
 PCMA = Codec("pcma", 8, 8000, 8000)
 L16_8000 = Codec("l16", 98, 8000, 8000)
 L16_16000 = Codec("l16", 97, 16_000, 16_000)
+L16_48000 = Codec("l16", 99, 48_000, 48_000)
 EVENTS = 101
 """Payload type of telephone events."""
 

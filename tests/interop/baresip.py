@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
+import trio
 
 CONFIG = """\
 poll_method epoll
@@ -21,6 +26,8 @@ audio_alert aufile,/dev/null
 audio_buffer 20-160
 rtp_ports {rtp}-{rtp_end}
 module g711.so
+module g722.so
+module l16.so
 module opus.so
 module aufile.so
 module sndfile.so
@@ -39,6 +46,84 @@ class Dump:
     log: str
 
 
+ANSWERING = """\
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:{control}
+"""
+
+
+@attrs.define(eq=False)
+class Keypad:
+    """A phone that answers, and its keys: those it heard, and a way to press them."""
+
+    address: str
+    _control: trio.SocketStream
+    _unread: bytes = b""
+
+    async def press(self, keys: str) -> None:
+        """Press keys in the call that there is, as a person does who holds each for a moment."""
+        for key in keys:
+            for code in (key, "\x04"):  # pressed and released
+                await self._control.send_all(netstring({"command": "sndcode", "params": code}))
+                await trio.sleep(0.15)
+
+    async def heard(self, count: int) -> str:
+        """The next keys from the far end."""
+        keys = ""
+        while len(keys) < count:
+            event = await self._receive()
+            if event.get("type") == "CALL_DTMF_START":
+                keys += event["param"]
+        return keys
+
+    async def _receive(self) -> dict[str, str]:
+        while True:
+            size, colon, rest = self._unread.partition(b":")
+            if colon and len(rest) > int(size):
+                self._unread = rest[int(size) + 1 :]
+                message: dict[str, str] = json.loads(rest[: int(size)])
+                return message
+            self._unread += await self._control.receive_some()
+
+
+def netstring(message: dict[str, str]) -> bytes:
+    """A message to the module ctrl_tcp."""
+    data = json.dumps(message).encode()
+    return b"%d:%b," % (len(data), data)
+
+
+@asynccontextmanager
+async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, int]) -> AsyncIterator[Keypad]:
+    """A phone that answers at once; `ports` are for SIP and for its remote control."""
+    port, control = ports
+    prepare(folder, source, codec, port=port, answer="auto")
+    with (folder / "config").open("a") as config:
+        config.write(ANSWERING.format(control=control))
+    async with trio.open_nursery() as nursery:
+        with (folder / "log").open("wb") as log:
+            run = partial(trio.run_process, stdout=log, stderr=log, check=False)
+            process = await nursery.start(run, ["baresip", "-4", "-f", str(folder)])
+        while True:
+            try:
+                stream = await trio.open_tcp_stream("127.0.0.1", control)
+                break
+            except OSError:
+                await trio.sleep(0.1)
+        async with stream:
+            yield Keypad(f"sip:phone@127.0.0.1:{port}", stream)
+        process.terminate()
+
+
+def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str) -> None:
+    """Write the configuration of a phone."""
+    folder.mkdir()
+    config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
+    (folder / "config").write_text(config)
+    account = f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
+    (folder / "accounts").write_text(account + "\n")
+    (folder / "contacts").write_text("")
+
+
 def call(
     folder: Path, target: str, source: Path, codec: str, *, port: int, seconds: int = 8, mux: bool = False
 ) -> Dump:
@@ -46,13 +131,9 @@ def call(
 
     `mux` offers RTCP on the RTP port (RFC 5761).
     """
-    folder.mkdir()
-    config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
-    (folder / "config").write_text(config + f"rtcp_mux {'yes' if mux else 'no'}\n")
-    (folder / "accounts").write_text(
-        f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode=manual;audio_codecs={codec}\n"
-    )
-    (folder / "contacts").write_text("")
+    prepare(folder, source, codec, port=port, answer="manual")
+    with (folder / "config").open("a") as config:
+        config.write(f"rtcp_mux {'yes' if mux else 'no'}\n")
     done = subprocess.run(
         ["baresip", "-4", "-v", "-f", str(folder), "-e", f"/dial {target}", "-t", str(seconds)],
         stdin=subprocess.DEVNULL,

@@ -157,10 +157,11 @@ def test_a_stated_mapping_beats_the_static_one() -> None:
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 def test_both_sides_of_every_codec_agree(codec: CodecOffer) -> None:
-    offer = make_offer(ALICE)
+    everything = attrs.evolve(ALICE, codecs=tuple(CODECS.values()))
+    offer = make_offer(everything)
     received = Session.parse(offer.to_bytes())
     session, bob = answer(received, attrs.evolve(BOB, codecs=(codec,)))
-    alice = accept_answer(offer, Session.parse(session.to_bytes()), ALICE)
+    alice = accept_answer(offer, Session.parse(session.to_bytes()), everything)
     assert attrs.evolve(alice, remote=bob.remote) == bob
     assert (alice.remote, bob.remote) == (("192.0.2.2", 5000), ("192.0.2.1", 4000))
     assert alice.codec == codec

@@ -23,10 +23,12 @@ class CodecOffer:
     """As in rtpmap: 2 for Opus, which RFC 7587 section 7 asks for whatever is sent."""
     fmtp: str = ""
     """Format parameters to state, or empty."""
+    rate_hz: int | None = None
+    """Rate at which the sound is sampled, where that is not the clock's."""
 
     @property
     def name(self) -> str:
-        """The encoding name in lower case: ``pcmu``, ``pcma``, ``opus`` or ``l16``."""
+        """The encoding name in lower case: ``pcmu``, ``pcma``, ``g722``, ``opus`` or ``l16``."""
         return self.encoding.lower()
 
     @property
@@ -39,17 +41,23 @@ PCMU = CodecOffer("PCMU", 8000, 0)
 """G.711 u-law, payload type 0."""
 PCMA = CodecOffer("PCMA", 8000, 8)
 """G.711 A-law, payload type 8."""
+G722 = CodecOffer("G722", 8000, 9, rate_hz=16_000)
+"""G.722 at 64 kbit/s, payload type 9. Its clock is half its rate (RFC 3551 section 4.5.2)."""
 OPUS = CodecOffer("opus", 48_000, 96, channels=2, fmtp="useinbandfec=1;stereo=0;sprop-stereo=0")
 """Opus (RFC 7587), mono, with forward error correction welcome."""
 L16_16000 = CodecOffer("L16", 16_000, 97)
 """Uncompressed 16-bit PCM at 16 kHz (RFC 3551 section 4.5.11)."""
 L16_8000 = CodecOffer("L16", 8000, 98)
 """Uncompressed 16-bit PCM at 8 kHz."""
+L16_48000 = CodecOffer("L16", 48_000, 99)
+"""Uncompressed 16-bit PCM at 48 kHz. A datagram is 1960 bytes and more: for links that take such."""
 
 CODECS: Mapping[str, CodecOffer] = {
     "pcmu": PCMU,
     "pcma": PCMA,
+    "g722": G722,
     "opus": OPUS,
+    "l16/48000": L16_48000,
     "l16/16000": L16_16000,
     "l16/8000": L16_8000,
 }
@@ -64,5 +72,6 @@ EVENT_PAYLOAD_TYPES: Mapping[int, int] = {8000: 101, 48_000: 102, 16_000: 103}
 STATIC: Mapping[int, RtpMap] = {
     0: RtpMap(0, "PCMU", 8000),
     8: RtpMap(8, "PCMA", 8000),
+    9: RtpMap(9, "G722", 8000),
 }
 """Those payload types of RFC 3551 section 6 that we can use."""
