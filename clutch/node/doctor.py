@@ -15,6 +15,7 @@ import native
 
 _AF_XDP = 44
 _SYS_IO_URING_SETUP = 425  # the same on every architecture that Debian has
+_CAP_NET_ADMIN, _CAP_SYS_ADMIN, _CAP_BPF = 12, 21, 39
 
 
 class State(enum.Enum):
@@ -48,12 +49,16 @@ class Findings:
     no_native: str
     """Why there is no native plane; empty if there is."""
     kernel: Mapping[str, str]
-    """For ``io_uring`` and ``af_xdp``: what the kernel refuses; empty if it agrees."""
+    """For ``io_uring``, ``af_xdp`` and ``steering``: what the kernel refuses; empty if it agrees."""
 
 
 def probe() -> Findings:
     """Ask the compiled library and the kernel. Takes well under a millisecond and changes nothing."""
-    kernel = {"io_uring": _refusal(_try_io_uring()), "af_xdp": _refusal(_try_af_xdp())}
+    kernel = {
+        "io_uring": _refusal(_try_io_uring()),
+        "af_xdp": _refusal(_try_af_xdp()),
+        "steering": _refusal(_may_load_programs()),
+    }
     return Findings(native.features(), native.reason, kernel)
 
 
@@ -67,6 +72,7 @@ def features(findings: Findings) -> list[Feature]:
         _kernel_backend("af_xdp", findings),
         _opus(findings),
         Feature("srtp", State.NOT_BUILT, "media is not encrypted", _NOT_YET),
+        _steering(findings),
     ]
 
 
@@ -96,6 +102,17 @@ def _opus(findings: Findings) -> Feature:
     return Feature("opus", State.NOT_BUILT, why, _REBUILD)
 
 
+def _steering(findings: Findings) -> Feature:
+    """Several sockets on one port, each datagram to the shard that it belongs to."""
+    if "steering" not in findings.built:
+        why = "it comes with the C core" if findings.no_native else "no libbpf, clang or llvm at build time"
+        return Feature("steering", State.NOT_BUILT, why, f"apt-get install libbpf-dev clang llvm; {_REBUILD}")
+    if refusal := findings.kernel["steering"]:
+        how = "run it with the capabilities CAP_BPF and CAP_NET_ADMIN"
+        return Feature("steering", State.MISSING, f"the kernel takes no programs from us: {refusal}", how)
+    return Feature("steering", State.AVAILABLE, "a program in the kernel chooses among sockets on one port")
+
+
 def _kernel_backend(name: str, findings: Findings) -> Feature:
     refusal = findings.kernel[name]
     kernel = f"the kernel refuses it: {refusal}" if refusal else "the kernel has it"
@@ -116,6 +133,14 @@ def _try_io_uring() -> int:
     libc.syscall(_SYS_IO_URING_SETUP, 0, None)
     code = ctypes.get_errno()
     return 0 if code in (errno.EINVAL, errno.EFAULT) else code
+
+
+def _may_load_programs() -> int:
+    with open("/proc/self/status") as status:
+        (line,) = (line for line in status if line.startswith("CapEff:"))
+    held = int(line.split()[1], 16)
+    needed = 1 << _CAP_NET_ADMIN | 1 << _CAP_BPF
+    return 0 if held & needed == needed or held >> _CAP_SYS_ADMIN & 1 else errno.EPERM
 
 
 def _try_af_xdp() -> int:

@@ -275,3 +275,12 @@ int mcache_write(struct mcache *mcache, uint64_t tag, uint32_t kind, const void 
  * Returns how many; `lost` counts all that this reader ever lost. */
 size_t mcache_read(struct mcache *mcache, struct mcache_fragment *fragments, size_t room, void *data,
                    size_t data_bytes, uint64_t *lost);
+
+/* ---- several sockets on one port (steering.h); -ENOTSUP in a build that cannot ---- */
+
+struct steering;
+int steering_open(struct steering **steering, uint32_t shards, uint32_t owners);
+int steering_add(struct steering *steering, uint32_t shard, int fd);
+int steering_own(struct steering *steering, uint32_t ssrc, uint32_t shard);
+int steering_disown(struct steering *steering, uint32_t ssrc);
+void steering_close(struct steering *steering);
