@@ -13,8 +13,8 @@ class Steering:
     connection id names, modulo `shards`; all else, and what belongs to nobody, where the kernel's hash of the
     addresses leads. No datagram is refused. At most `ssrcs` SSRCs have an owner at a time.
 
-    Raises `MediaError`: EINVAL for no shard or more than 256, ENOTSUP if this build has no such program (it is
-    the feature ``steering``), EPERM if this process may not load one (it needs CAP_BPF and CAP_NET_ADMIN).
+    Raises `MediaError`: EINVAL for no shard or more than 256, ENOTSUP if this build has no such program (the
+    feature ``steering``), EPERM if this process may not load one (it needs CAP_BPF and CAP_NET_ADMIN).
     """
 
     def __init__(self, shards: int, *, ssrcs: int = 65_536) -> None:

@@ -1,4 +1,4 @@
-/* Which of the sockets that share a UDP port gets a datagram (steering.h). Runs for each one, in the kernel. */
+/* Which of the sockets that share a UDP port gets a datagram (steering.h). Runs in the kernel for each one. */
 #include <linux/bpf.h>
 #include <linux/types.h>
 #include <linux/udp.h>
