@@ -151,7 +151,8 @@ class Plane:
         local = ffi.new("struct endpoint *")
         write_endpoint(local, (local_ip, 0), ffi)
         if options.backend not in features():
-            raise MediaError(errno.ENOTSUP, f"this build has no backend {options.backend!r}")
+            why = f"start the media plane: no backend {options.backend!r} in this build"
+            raise MediaError(errno.ENOTSUP, why)
         made = ffi.new("struct plane **")
         opened = lib.plane_open(made, local, first_port, last_port, write_options(options, ffi))
         check(opened, f"start the media plane on {options.backend}")
@@ -223,6 +224,11 @@ class Plane:
         if not self._closed:
             self._lib.plane_counters(self._plane, frames, events, sends)
         return frames[0], events[0], sends[0]
+
+    @property
+    def dropped(self) -> int:
+        """Packets that came and no stream saw, as far as the backend knows: broken ones, or too many."""
+        return 0 if self._closed else self._lib.plane_dropped(self._plane)
 
     def close(self) -> None:
         """Stop the thread, close every stream, free everything. Waits for the thread: a few ms at most.

@@ -21,6 +21,10 @@ class PortInUse(NetworkError):
         """The process that has it, as ``name (pid 42)``, if this machine tells."""
 
 
+class BackendUnavailable(NetworkError):
+    """No backend that the media plane was told to use works on this machine."""
+
+
 class ResolveFailed(NetworkError):
     """A host name has no address."""
 

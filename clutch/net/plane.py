@@ -39,6 +39,10 @@ class MediaPlane(MediaPort[RtpStream], Protocol):
         """Values of `Codec.name` that streams can be connected with."""
 
     @property
+    def backend(self) -> str:
+        """What carries the packets, and what it got of the machine; for people."""
+
+    @property
     def ports_in_use(self) -> int:
         """Local ports that streams have."""
 

@@ -63,6 +63,11 @@ class TwinPlane:
         return frozenset(FORMATS)
 
     @property
+    def backend(self) -> str:
+        """See `MediaPlane.backend`."""
+        return "twin: sockets in Python"
+
+    @property
     def ports_in_use(self) -> int:
         """See `MediaPlane.ports_in_use`."""
         return len(self._streams)

@@ -229,3 +229,9 @@ void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *
     *events_lost = counter_read(&plane->events.refused);
     *send_failures = counter_read(&plane->send_failures);
 }
+
+uint64_t plane_dropped(const struct plane *plane)
+{
+    const struct backend *backend = plane->backend;
+    return backend->kind->dropped != NULL ? backend->kind->dropped(backend) : 0;
+}

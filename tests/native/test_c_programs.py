@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+import native
+
 HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 
 
@@ -45,6 +47,14 @@ def test_recordings_on_a_bad_disk(run_program: Callable[..., None], sanitizer: s
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
 def test_a_plane(run_program: Callable[..., None], backend: str, sanitizer: str) -> None:
     run_program("test_plane", sanitizer, arguments=[backend])
+
+
+@pytest.mark.parametrize("mode", ["driver", "generic"])
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_a_plane_on_a_cable(run_program: Callable[..., None], sanitizer: str, mode: str) -> None:
+    if "af_xdp" not in native.features():
+        pytest.skip("this build has no af_xdp")
+    run_program("test_plane", sanitizer, arguments=["af_xdp", mode])
 
 
 def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:

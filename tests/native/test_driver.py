@@ -33,7 +33,7 @@ PATIENCE_S = 10.0
 @pytest.fixture
 async def plane(backend: str) -> AsyncIterator[NativePlane]:
     """A running plane with three ports."""
-    plane = NativePlane(LOCAL, ports=PORTS, options=native.PlaneOptions(backend))
+    plane = NativePlane(LOCAL, ports=PORTS, options=[native.PlaneOptions(backend)])
     async with trio.open_nursery() as nursery:
         await nursery.start(plane.run)
         with trio.fail_after(PATIENCE_S):
@@ -175,7 +175,7 @@ async def test_ports_run_out(plane: NativePlane) -> None:
 
 
 async def test_the_end_of_the_plane_closes_its_streams(backend: str, peer: socket.socket) -> None:
-    plane = NativePlane(LOCAL, ports=PORTS, options=native.PlaneOptions(backend))
+    plane = NativePlane(LOCAL, ports=PORTS, options=[native.PlaneOptions(backend)])
     with pytest.raises(RuntimeError):
         plane.open("a-call")
     async with trio.open_nursery() as nursery:
