@@ -12,6 +12,7 @@ from native.mixer import Member, Mixer, MixParams
 from native.plane import FrameTuple, Plane, Stream
 from native.recorder import Recorder, Recording, RecordingNews
 from native.resample import Resampler
+from native.room import Room
 from native.steering import Steering
 from native.values import (
     CODECS,
@@ -52,6 +53,7 @@ __all__ = [
     "Resampler",
     "RingReader",
     "RingWriter",
+    "Room",
     "Stats",
     "Steering",
     "Stream",

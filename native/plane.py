@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from native.errors import MediaError, check
 from native.library import features, load
 from native.recorder import Recording
+from native.room import Room
 from native.values import (
     Closed,
     Event,
@@ -148,6 +149,7 @@ class Plane:
     ) -> None:
         self._ffi, self._lib = ffi, lib = load()
         self._streams: dict[int, Stream] = {}
+        self._rooms: set[Room] = set()
         local = ffi.new("struct endpoint *")
         write_endpoint(local, (local_ip, 0), ffi)
         if options.backend not in features():
@@ -193,6 +195,14 @@ class Plane:
         stream = Stream(made[0])
         self._streams[stream.id] = stream
         return stream
+
+    def open_room(self) -> Room:
+        """Raises `MediaError`: EMFILE if there is a room for every port already, ENOMEM."""
+        made = self._ffi.new("struct room **")
+        check(self._lib.room_open(self._plane, made), "open a room")
+        room = Room(made[0], self._rooms.discard)
+        self._rooms.add(room)
+        return room
 
     def begin_drain(self) -> None:
         """Do this first when `wake_fd` is readable, then exhaust `events` and `frames`."""
@@ -240,4 +250,6 @@ class Plane:
             for stream in self._streams.values():
                 stream._forget()
             self._streams.clear()
+            for room in list(self._rooms):
+                room.close()
             self._lib.plane_close(self._plane)

@@ -22,9 +22,12 @@ from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTim
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.errors import UnsupportedCodec
 from clutch.media.params import Address, RtpParams
-from clutch.net.errors import BackendUnavailable
+from clutch.net.errors import BackendUnavailable, RoomError
 from clutch.net.native_recording import NativeRecording, Recordings
+from clutch.net.native_room import NativeRoomCore
+from clutch.net.plane import RtpStream
 from clutch.net.reports import new_cname
+from clutch.net.room import MixRoom, Rooms
 
 MAX_EVENTS = 64
 """Events that may wait for `next_event`; later ones are lost until there is room."""
@@ -47,6 +50,7 @@ class NativePlane:
     _randbits: Callable[[int], int] = secrets.randbits
     _plane: native.Plane | None = attrs.field(init=False, default=None, repr=False)
     _streams: dict[int, NativeRtpStream] = attrs.field(init=False, factory=dict)
+    _rooms: Rooms = attrs.field(init=False, factory=Rooms, repr=False)
     _recordings: Recordings = attrs.field(init=False, repr=False)
     backend: str = attrs.field(init=False, default="")
     """See `MediaPlane.backend`; with what was tried before, and why it does not work. Empty before `run`."""
@@ -80,6 +84,15 @@ class NativePlane:
         self._streams[core.id] = stream
         return stream
 
+    def open_room(self) -> MixRoom:
+        """See `MediaPlane.open_room`."""
+        if self._plane is None:
+            raise RuntimeError("open a room while the plane runs")
+        try:
+            return self._rooms.open(NativeRoomCore(self._plane.open_room(), self._find))
+        except native.MediaError as error:
+            raise RoomError(str(error)) from error
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See `MediaPlane.run`. Raises `BackendUnavailable` if none of `options` works."""
         plane = self._open_plane()
@@ -95,6 +108,7 @@ class NativePlane:
             self._plane = None
             for stream in list(self._streams.values()):
                 stream.close()
+            self._rooms.close()
             plane.close()
             self._recordings.close()
 
@@ -122,8 +136,15 @@ class NativePlane:
             if (stream := streams.get(key)) is not None:
                 stream._deliver(MediaFrame(tick, rate_hz, uplink, downlink, concealed))
 
+    def _find(self, stream: RtpStream) -> native.Stream:
+        if isinstance(stream, NativeRtpStream) and self._streams.get(stream._core.id) is stream:
+            return stream._core
+        raise RoomError("a room is for open streams of its own plane")
+
     def _forget(self, key: int) -> None:
-        self._streams.pop(key, None)
+        stream = self._streams.pop(key, None)
+        if stream is not None:
+            self._rooms.forget(stream)
 
 
 @attrs.define(eq=False)

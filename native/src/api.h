@@ -249,6 +249,15 @@ int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms
 void leg_close(struct leg *leg);
 void leg_release(struct leg *leg);
 
+/* ---- rooms (room.h), as legs ---- */
+
+struct room;
+int room_open(struct plane *plane, struct room **room);
+int room_join(struct room *room, struct leg *leg, const struct mix_params *params, struct leg *ear);
+int room_set(struct room *room, struct leg *leg, const struct mix_params *params, struct leg *ear);
+int room_leave(struct room *room, struct leg *leg);
+void room_close(struct room *room);
+
 /* ---- recordings (recorder.h): for the plane's thread; the last two for whoever has no plane ---- */
 
 struct recorder;

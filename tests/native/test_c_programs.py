@@ -26,6 +26,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_g711",
         "test_resample",
         "test_mixer",
+        "test_room",
         "test_srtp",
         "test_udp",
     ],
@@ -34,7 +35,7 @@ def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str
     run_program(name, "address")
 
 
-@pytest.mark.parametrize("name", ["test_ring", "test_mcache", "test_downlink", "test_neighbour"])
+@pytest.mark.parametrize("name", ["test_ring", "test_mcache", "test_downlink", "test_neighbour", "test_room"])
 def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "thread")
 
