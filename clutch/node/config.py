@@ -124,6 +124,8 @@ class RtpConfig:
     last_port: Annotated[int, Between(1024, 65_535)] = 32_767
     timeout_s: Annotated[float, Between(0, 86_400)] = 30.0
     """Silence from the network after which a call is ended; 0 never ends one."""
+    srtp: Literal["optional", "required", "off"] = "optional"
+    """Whether media is encrypted: if the peer does as well, always, or never."""
 
 
 @attrs.frozen
