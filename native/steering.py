@@ -42,6 +42,11 @@ class Steering:
         check(self._lib.steering_disown(self._steering, ssrc), f"take SSRC {ssrc} from its shard")
 
     def connection_id(self, shard: int, random: bytes) -> bytes:
-        """A QUIC connection id of that shard, made of random bytes: only the first of them is adapted."""
+        """A QUIC connection id of that shard, made of random bytes: only the first of them is adapted.
+
+        Raises ValueError for a shard that cannot be.
+        """
+        if not 0 <= shard < self._shards:
+            raise ValueError(f"there are {self._shards} shards, and {shard} is none of them")
         first = random[0] - random[0] % self._shards + shard
         return bytes([first if first < 256 else first - self._shards]) + random[1:]

@@ -96,7 +96,7 @@ struct recorder {
     int16_t stage[RECORDER_STAGE];
 };
 
-/* Producer: room for the frame of a tick, uplink at once behind the line and downlink behind that; or NULL,
+/* Producer: room for the frame of a tick (of at most MEDIA_FRAME_MAX samples), uplink at once behind the line and downlink behind that; or NULL,
  * and the frame is counted as lost. Without a commit nothing has happened. */
 struct recorder_line *recording_reserve(struct recording *recording, uint32_t rate_hz);
 

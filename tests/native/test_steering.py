@@ -163,6 +163,8 @@ def test_what_cannot_be_says_why(group: Group) -> None:
     assert refusal(steering.add, 0, -1) is not None
     assert refusal(steering.own, 1, SHARDS) == errno.EINVAL
     assert refusal(steering.disown, 1) == errno.ENOENT
+    with pytest.raises(ValueError, match="there are 4 shards"):
+        steering.connection_id(SHARDS, bytes(8))
     for shards in (0, 257):
         assert refusal(native.Steering, shards) == errno.EINVAL
 
