@@ -37,6 +37,8 @@ from actors.call import (
     RecordingGaps,
     RecordSink,
     Side,
+    SpeechEnded,
+    SpeechStarted,
     StatusChanged,
     TapRecording,
 )
@@ -138,6 +140,8 @@ __all__ = [
     "RestartLimitExceeded",
     "Restarting",
     "Side",
+    "SpeechEnded",
+    "SpeechStarted",
     "Started",
     "StatusChanged",
     "Strategy",

@@ -24,6 +24,8 @@ from native.values import (
     Keys,
     Params,
     PlaneOptions,
+    SpeechEnded,
+    SpeechStarted,
     Stats,
     Timeout,
 )
@@ -55,6 +57,8 @@ __all__ = [
     "RingReader",
     "RingWriter",
     "Room",
+    "SpeechEnded",
+    "SpeechStarted",
     "Stats",
     "Steering",
     "Stream",

@@ -28,6 +28,8 @@ class MediaParams(CData):
     rtcp: Endpoint
     clock_hz: int
     event_clock_hz: int
+    detect_speech: bool
+    detect_tones: bool
     keys: MediaKeys
 
 class NativeOptions(CData):
@@ -186,6 +188,8 @@ class Lib:
     MEDIA_COUNTERS: int
     MEDIA_DTMF: int
     MEDIA_TIMEOUT: int
+    MEDIA_SPEECH_STARTED: int
+    MEDIA_SPEECH_ENDED: int
     RECORD_UPLINK: int
     RECORD_DOWNLINK: int
     def native_features(self) -> CData: ...

@@ -81,6 +81,10 @@ class Params(NamedTuple):
     """In which RFC 4733 events count their duration; 0: `clock_hz`. Their timestamps are the audio's."""
     keys: Keys | None = None
     """For SRTP; None: plain RTP."""
+    detect_speech: bool = False
+    """Report `SpeechStarted` and `SpeechEnded`."""
+    detect_tones: bool = False
+    """Hear keys as tones, unless telephone events were negotiated."""
 
 
 class PlaneOptions(NamedTuple):
@@ -142,11 +146,21 @@ class Timeout(NamedTuple):
     idle_ms: int
 
 
+class SpeechStarted(NamedTuple):
+    """The far side began to speak, 60 ms ago."""
+
+
+class SpeechEnded(NamedTuple):
+    """The far side stopped speaking, 200 ms ago."""
+
+    duration_ms: int
+
+
 class Closed(NamedTuple):
     """The plane has let go of a stream; only then are its port and memory free again."""
 
 
-Event: TypeAlias = Dtmf | Timeout | Closed
+Event: TypeAlias = Dtmf | Timeout | SpeechStarted | SpeechEnded | Closed
 
 
 def write_endpoint(endpoint: Endpoint, address: Address, ffi: FFI) -> None:
@@ -197,6 +211,8 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
     made.learn = params.learn
     made.clock_hz = params.clock_hz
     made.event_clock_hz = params.event_clock_hz
+    made.detect_speech = params.detect_speech
+    made.detect_tones = params.detect_tones
     if params.keys is not None:
         write_keys(made.keys, params.keys, ffi)
     if params.rtcp is not None:
@@ -244,6 +260,10 @@ def read_event(event: MediaEvent, lib: Lib) -> Event:
     """The Python form of a C event."""
     if event.kind == lib.MEDIA_DTMF:
         return Dtmf(chr(event.digit), event.ms)
+    if event.kind == lib.MEDIA_SPEECH_ENDED:
+        return SpeechEnded(event.ms)
+    if event.kind == lib.MEDIA_SPEECH_STARTED:
+        return SpeechStarted()
     return Timeout(event.ms) if event.kind == lib.MEDIA_TIMEOUT else Closed()
 
 

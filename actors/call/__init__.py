@@ -22,6 +22,8 @@ from actors.call.ports import (
     Recording,
     RecordSink,
     Side,
+    SpeechEnded,
+    SpeechStarted,
 )
 from actors.call.recorder import RecordingGaps, TapRecording
 from actors.call.tree import CALL_BUDGET_S
@@ -58,6 +60,8 @@ __all__ = [
     "Recording",
     "RecordingGaps",
     "Side",
+    "SpeechEnded",
+    "SpeechStarted",
     "StatusChanged",
     "TapRecording",
 ]

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from actors.call.cause import Cause, Party, Reason
-from actors.call.ports import AgentPort, Dtmf, MediaFrame
+from actors.call.ports import AgentPort, Dtmf, MediaFrame, Speech
 from actors.runtime import ActorFn, Context, LossyReceiver
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ class _Conversation:
     @property
     def keys(self) -> LossyReceiver[Dtmf]:
         return self._call.keys
+
+    @property
+    def speech(self) -> LossyReceiver[Speech]:
+        return self._call.speech
 
     def send_dtmf(self, digits: str) -> None:
         self._call.spec.stream.send_dtmf(digits)

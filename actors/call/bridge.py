@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from actors.call.cause import Cause, Party, Reason
-from actors.call.ports import Dtmf
+from actors.call.ports import Dtmf, MediaTimeout
 from actors.runtime import ActorFn, Context
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ def bridge_actor(call: Call) -> ActorFn[Any]:
                 event = await stream.next_event()
                 if isinstance(event, Dtmf):
                     call.keys_in.send(event)
-                else:
+                elif isinstance(event, MediaTimeout):
                     text = f"no audio for {event.idle_ms} ms"
                     call.hangup(Cause(Reason.MEDIA_TIMEOUT, Party.NODE, text=text))
+                else:
+                    call.speech_in.send(event)
         except trio.ClosedResourceError:
             # The call closes its stream after this actor is down; so the media plane did, and is gone.
             call.hangup(Cause(Reason.MEDIA_UNAVAILABLE, Party.NODE, text="the media plane is gone"))

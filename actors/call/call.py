@@ -11,11 +11,13 @@ import trio
 
 from actors.call.cause import CALL_MOVES, CallStatus, Cause, Party, Reason
 from actors.call.errors import IllegalMove
-from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, Recording
+from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, Recording, Speech
 from actors.runtime import Context, LossyReceiver, LossySender, System, open_lossy
 
 KEYS = 64
 """How many unread DTMF digits a call keeps; more, and the oldest go."""
+SPEECH = 16
+"""How many unread beginnings and ends of speech a call keeps; more, and the oldest go."""
 
 
 @attrs.frozen
@@ -66,6 +68,8 @@ class Call:
     ended_at: float | None = None
     keys_in: LossySender[Dtmf] = attrs.field(init=False)
     keys: LossyReceiver[Dtmf] = attrs.field(init=False)
+    speech_in: LossySender[Speech] = attrs.field(init=False)
+    speech: LossyReceiver[Speech] = attrs.field(init=False)
     hangup_wanted: trio.Event = attrs.field(factory=trio.Event)
     _failure: Cause | None = None
     _over: trio.Event = attrs.field(factory=trio.Event)
@@ -75,6 +79,7 @@ class Call:
     def __attrs_post_init__(self) -> None:
         self.status = CallStatus.RINGING if self.spec.inbound else CallStatus.DIALING
         self.keys_in, self.keys = open_lossy(KEYS)
+        self.speech_in, self.speech = open_lossy(SPEECH)
 
     @property
     def sid(self) -> str:
@@ -143,3 +148,5 @@ class Call:
         self.spec.stream.close()
         self.keys_in.close()
         self.keys.close()
+        self.speech_in.close()
+        self.speech.close()

@@ -56,7 +56,21 @@ class MediaTimeout:
     idle_ms: int
 
 
-MediaEvent = Dtmf | MediaTimeout
+@attrs.frozen
+class SpeechStarted:
+    """The caller began to speak, 60 ms ago. Reported where the leg asked the media plane to listen."""
+
+
+@attrs.frozen
+class SpeechEnded:
+    """The caller stopped speaking, 200 ms ago."""
+
+    duration_ms: int
+    """From the beginning of the speech to its end."""
+
+
+Speech = SpeechStarted | SpeechEnded
+MediaEvent = Dtmf | MediaTimeout | Speech
 
 
 @attrs.frozen
@@ -233,6 +247,10 @@ class Conversation(Protocol):
     @property
     def keys(self) -> LossyReceiver[Dtmf]:
         """The caller's keys (RFC 4733), in order. They outlive a restart of the agent."""
+
+    @property
+    def speech(self) -> LossyReceiver[Speech]:
+        """When the caller starts and stops speaking, if the leg asked for it; else nothing comes."""
 
     def send_dtmf(self, digits: str) -> None:
         """Press keys towards the caller (RFC 4733)."""

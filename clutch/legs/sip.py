@@ -61,6 +61,10 @@ class Terms:
     """Names of `clutch.wire.srtp.SUITES` to encrypt with, by preference; none: never."""
     must_encrypt: bool = False
     """Whether plain RTP is out of the question."""
+    detect_speech: bool = False
+    """Whether the media plane reports when the peer starts and stops speaking."""
+    detect_tones: bool = True
+    """Whether keys are heard as tones from a peer that does not know telephone events."""
 
     def only(self, codecs: Iterable[str], suites: Iterable[str]) -> Terms:
         """These terms without the codecs and suites that a media plane does not have."""
@@ -250,6 +254,8 @@ class SipLeg:
             self._terms.timeout_ms if agreed.send else 0,  # who holds us may be silent, whatever he said
             rtcp=rtcp,
             event_clock_hz=agreed.event_clock_hz,
+            detect_speech=self._terms.detect_speech,
+            detect_tones=self._terms.detect_tones,
             keys=SrtpKeys(agreed.keys.suite, agreed.keys.send, agreed.keys.receive) if agreed.keys else None,
         )
         try:

@@ -86,7 +86,8 @@ class Bridge:
     def listens(self) -> bool:
         """True if the stream's packets are to be decoded."""
         to = self._to
-        return to is None or self.tapped or to.tapped or to._parting > 0
+        detects = self._end is not None and self._end.uplink.detects
+        return to is None or self.tapped or to.tapped or to._parting > 0 or detects
 
     def tap(self, *, on: bool) -> None:
         """Somebody wants frames of this stream, or nobody does."""

@@ -83,6 +83,10 @@ class RtpParams:
     """In which events count their duration; None: `Codec.rtp_clock_hz`. Their timestamps are the audio's."""
     keys: SrtpKeys | None = None
     """For SRTP; None: plain RTP. A direction whose key stays goes on where it was."""
+    detect_speech: bool = False
+    """Report when the peer starts and stops speaking. A bridged stream is then decoded as well."""
+    detect_tones: bool = False
+    """Hear keys as tones, unless telephone events were negotiated; a bridged stream is then decoded too."""
 
     @property
     def duration_clock_hz(self) -> int:

@@ -14,6 +14,8 @@ from clutch.media.g711 import Samples
 from clutch.media.jitter import JitterBuffer
 from clutch.media.params import Address, RtpParams
 from clutch.media.source import SourceLock
+from clutch.media.tones import Tones
+from clutch.media.vad import Activity, Vad
 
 MAX_PAYLOAD = 1920
 """Bytes: 20 ms of L16 at 48 kHz. A longer audio payload is malformed."""
@@ -58,7 +60,7 @@ class Idle:
     idle_ms: int
 
 
-StreamEvent: TypeAlias = Digit | Idle
+StreamEvent: TypeAlias = Digit | Idle | Activity
 
 
 @attrs.define(eq=False)
@@ -78,6 +80,8 @@ class Uplink:
     _jitter: JitterBuffer | None = None
     """None until the first packet of a run."""
     _dtmf: DtmfReceiver = attrs.field(factory=DtmfReceiver)
+    _vad: Vad = attrs.field(factory=Vad)
+    _tones: Tones = attrs.field(factory=Tones)
     events: list[StreamEvent] = attrs.field(factory=list)
     """What happened; whoever reads it empties it."""
 
@@ -112,7 +116,20 @@ class Uplink:
     def play(self, now_us: int) -> tuple[Samples, bool]:
         """The next frame, and whether any of it was concealed."""
         silence = np.zeros(self._params.codec.frame_samples, np.int16)
-        return self._jitter.tick(now_us) if self._jitter else (silence, False)
+        samples, concealed = self._jitter.tick(now_us) if self._jitter else (silence, False)
+        self._detect(samples)
+        return samples, concealed
+
+    def _detect(self, samples: Samples) -> None:
+        if self._params.detect_speech and (activity := self._vad.hear(samples)):
+            self.events.append(activity)
+        if self._params.detect_tones and self._params.telephone_event is None:
+            self.events += self._tones.hear(samples)
+
+    @property
+    def detects(self) -> bool:
+        """True if frames are wanted for what is heard in them."""
+        return self._params.detect_speech or self._params.detect_tones
 
     def watch(self, now_us: int) -> None:
         """Once in every tick: report a key whose end was lost, and silence once."""

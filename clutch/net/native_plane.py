@@ -18,7 +18,16 @@ import trio
 
 import native
 from actors.call.errors import MediaUnavailable
-from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
+from actors.call.ports import (
+    Dtmf,
+    MediaEvent,
+    MediaFrame,
+    MediaStats,
+    MediaTimeout,
+    Side,
+    SpeechEnded,
+    SpeechStarted,
+)
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.bridge import check_bridge
 from clutch.media.errors import CannotBridge, UnsupportedCodec, UnsupportedSuite
@@ -257,7 +266,7 @@ class NativeRtpStream:
     def _report(self, event: native.Event) -> None:
         if not isinstance(event, native.Closed):
             with suppress(trio.WouldBlock):
-                self._events.send_nowait(_public(event))
+                self._events.send_nowait(public_event(event))
 
     def _deliver(self, frame: MediaFrame) -> None:
         self._taps = [tap for tap in self._taps if tap.send(frame)]
@@ -283,10 +292,19 @@ def _native_params(params: RtpParams) -> native.Params:
         clock_hz=codec.rtp_clock_hz,
         event_clock_hz=params.duration_clock_hz,
         keys=native.Keys(*attrs.astuple(params.keys)) if params.keys else None,
+        detect_speech=params.detect_speech,
+        detect_tones=params.detect_tones,
     )
 
 
-def _public(event: native.Dtmf | native.Timeout) -> MediaEvent:
+def public_event(
+    event: native.Dtmf | native.Timeout | native.SpeechStarted | native.SpeechEnded,
+) -> MediaEvent:
+    """As a call knows it."""
     if isinstance(event, native.Timeout):
         return MediaTimeout(event.idle_ms)
+    if isinstance(event, native.SpeechStarted):
+        return SpeechStarted()
+    if isinstance(event, native.SpeechEnded):
+        return SpeechEnded(event.duration_ms)
     return Dtmf(event.digit, event.duration_ms)

@@ -12,14 +12,26 @@ import attrs
 import trio
 
 from actors.call.errors import MediaUnavailable
-from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
+from actors.call.ports import (
+    FRAME_MS,
+    Dtmf,
+    MediaEvent,
+    MediaFrame,
+    MediaStats,
+    MediaTimeout,
+    Side,
+    SpeechEnded,
+    SpeechStarted,
+)
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.downlink import Outgoing
+from clutch.media.dtmf import Digit
 from clutch.media.errors import CannotBridge
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import FORMATS
 from clutch.media.stream import DueReport, Played, Tick, TwinStream
 from clutch.media.uplink import Idle, StreamEvent
+from clutch.media.vad import SpeechOff, SpeechOn
 from clutch.net.errors import NetworkError, RoomError
 from clutch.net.link import Datagrams, Network
 from clutch.net.plane import RtpStream
@@ -333,7 +345,7 @@ class TwinRtpStream:
     def _tell(self) -> None:
         for event in self._core.take_events():
             with suppress(trio.WouldBlock):
-                self._events.send_nowait(_public(event))
+                self._events.send_nowait(public_event(event))
 
     def _report(self, due: DueReport | None) -> None:
         if due is not None:
@@ -350,5 +362,14 @@ class TwinRtpStream:
             self._core.tap(on=bool(self._taps))
 
 
-def _public(event: StreamEvent) -> MediaEvent:
-    return MediaTimeout(event.idle_ms) if isinstance(event, Idle) else Dtmf(event.digit, event.duration_ms)
+def public_event(event: StreamEvent) -> MediaEvent:
+    """As a call knows it."""
+    match event:
+        case Digit():
+            return Dtmf(event.digit, event.duration_ms)
+        case Idle():
+            return MediaTimeout(event.idle_ms)
+        case SpeechOn():
+            return SpeechStarted()
+        case SpeechOff():
+            return SpeechEnded(event.duration_ms)

@@ -126,6 +126,10 @@ class RtpConfig:
     """Silence from the network after which a call is ended; 0 never ends one."""
     srtp: Literal["optional", "required", "off"] = "optional"
     """Whether media is encrypted: if the peer does as well, always, or never."""
+    detect_speech: bool = False
+    """Whether agents are told when a caller starts and stops speaking."""
+    detect_tones: bool = True
+    """Whether keys are heard as tones from peers that do not send them as telephone events."""
 
 
 @attrs.frozen

@@ -168,6 +168,8 @@ class Node:
             timeout_ms=round(config.rtp.timeout_s * 1000),
             address=config.sip.public_address,
             must_encrypt=config.rtp.srtp == "required",
+            detect_speech=config.rtp.detect_speech,
+            detect_tones=config.rtp.detect_tones,
         )
         return terms.only(self.plane.codecs, () if config.rtp.srtp == "off" else self.plane.suites)
 

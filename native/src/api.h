@@ -53,6 +53,8 @@ struct media_params {
     int32_t clock_hz;        /* of RTP timestamps; 0: rate_hz */
     int32_t event_clock_hz;  /* in which telephone events count their duration; 0: clock_hz */
     struct media_keys keys;  /* a direction whose key stays goes on where it was */
+    bool detect_speech;      /* report when the peer starts and stops speaking (vad.h) */
+    bool detect_tones;       /* hear keys as tones (tones.h), unless telephone events were negotiated */
 };
 
 /* Counters and gauges of a stream, in the order of stream_stats(). */
@@ -86,14 +88,15 @@ enum media_counter {
     MEDIA_COUNTERS
 };
 
-enum media_event_kind { MEDIA_DTMF, MEDIA_TIMEOUT, MEDIA_CLOSED };
+enum media_event_kind { MEDIA_DTMF, MEDIA_TIMEOUT, MEDIA_CLOSED, MEDIA_SPEECH_STARTED, MEDIA_SPEECH_ENDED };
 
 /* Something that happened to a stream. */
 struct media_event {
     uint32_t leg;  /* identity of the leg in its plane; 0 from a bare stream */
     int32_t kind;  /* enum media_event_kind */
     int32_t digit; /* DTMF: the character */
-    int32_t ms;    /* DTMF: how long the key was pressed; TIMEOUT: how long nothing came */
+    int32_t ms;    /* DTMF: how long the key was pressed; TIMEOUT: how long nothing came;
+                  * SPEECH_ENDED: how long it was */
 };
 
 /* An RTCP compound that is due. */

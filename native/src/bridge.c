@@ -10,7 +10,8 @@
 bool bridge_listens(const struct stream *stream)
 {
     const struct stream *to = stream->bridge.to;
-    return to == NULL || stream->bridge.tapped || to->bridge.tapped || to->bridge.parting > 0;
+    bool detects = stream->params.detect_speech || stream->params.detect_tones;
+    return to == NULL || stream->bridge.tapped || to->bridge.tapped || to->bridge.parting > 0 || detects;
 }
 
 /* Nobody listens to this stream any more: what waits has gone on already. */

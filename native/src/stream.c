@@ -136,6 +136,8 @@ int stream_prepare(const struct stream *stream, const struct media_params *param
                  && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
                  && params->timeout_ms >= 0 && params->event_clock_hz >= 0;
     *parts = (struct stream_parts){0};
+    if (params->detect_tones)
+        tones_prepare();
     int error = valid ? playout_open(&parts->playout, params) : -EINVAL;
     if (error == 0)
         error = prepare_keys(stream, &params->keys, parts);
@@ -443,6 +445,18 @@ static bool press_key(struct stream *stream)
            && dtmf_step(&stream->keys_out, stream->next.timestamp, frame, &stream->key);
 }
 
+/* What is heard in a frame. */
+static void detect(struct stream *stream, const int16_t *uplink)
+{
+    const struct media_params *params = &stream->params;
+    struct media_event events[2];
+    size_t frame = stream->playout->frame;
+    if (params->detect_speech)
+        emit(stream, events, vad_hear(&stream->vad, uplink, frame, events));
+    if (params->detect_tones && params->telephone_event < 0)
+        emit(stream, events, tones_hear(&stream->tones, uplink, frame, events));
+}
+
 static void listen(struct stream *stream, int64_t now_us, struct media_tick *tick)
 {
     struct playout *playout = stream->playout;
@@ -450,6 +464,7 @@ static void listen(struct stream *stream, int64_t now_us, struct media_tick *tic
     tick->concealed = playout_tick(playout, now_us, tick->uplink);
     if (stream->bridge.to != NULL)
         playout_keep(playout, tick->uplink);
+    detect(stream, tick->uplink);
 }
 
 void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)

@@ -28,11 +28,13 @@
 #include "playout.h"
 #include "reception.h"
 #include "reports.h"
+#include "tones.h"
+#include "vad.h"
 #include "srtp.h"
 
 enum {
     STREAM_LEARN_PACKETS = 5, /* in a row from elsewhere before that source is believed */
-    STREAM_EVENTS = 8,        /* one call makes at most 3: take them before the next one */
+    STREAM_EVENTS = 8,        /* one call makes at most 5: take them before the next one */
 };
 
 /* Where packets come from. */
@@ -57,6 +59,8 @@ struct stream {
     struct dtmf_packet key; /* what stream_emit sends, if key_due */
     bool key_due;
     bool speaks; /* this tick sends something itself, not the bridged stream */
+    struct vad vad;
+    struct tones tones;
     struct reception reception;
     struct reports reports;
     uint8_t report[MEDIA_REPORT_MAX + SRTP_GROWTH]; /* the last one, on its way out */

@@ -8,11 +8,11 @@ from typing import NamedTuple, Protocol, Self, TypeAlias
 import attrs
 
 import native
-from actors.call import Dtmf, MediaEvent, MediaStats, MediaTimeout
+from actors.call import MediaEvent, MediaStats
 from clutch.media.bridge import Relayed
 from clutch.media.params import Address, RtpParams
 from clutch.media.stream import DueReport, TwinStream
-from clutch.media.uplink import Idle
+from clutch.net import native_plane, twin_plane
 from clutch.net.protection import Protection
 from clutch.net.reports import read_report, write_report
 from clutch.wire.errors import MalformedPacket
@@ -187,10 +187,7 @@ class TwinUnderTest:
 
     def events(self) -> list[MediaEvent]:
         """See `StreamUnderTest`."""
-        return [
-            MediaTimeout(event.idle_ms) if isinstance(event, Idle) else Dtmf(event.digit, event.duration_ms)
-            for event in self._core.take_events()
-        ]
+        return [twin_plane.public_event(event) for event in self._core.take_events()]
 
     def stats(self) -> MediaStats:
         """See `StreamUnderTest`."""
@@ -237,6 +234,8 @@ class NativeUnderTest:
             params.rtcp,
             *clocks,
             keys,
+            params.detect_speech,
+            params.detect_tones,
         )
         self._core.connect(native_params, now_us)
         self._connected = True
@@ -302,13 +301,8 @@ def _sent(report: native.Report | None) -> ReportSent | None:
 
 
 def _public(event: native.Event) -> MediaEvent:
-    match event:
-        case native.Dtmf():
-            return Dtmf(event.digit, event.duration_ms)
-        case native.Timeout():
-            return MediaTimeout(event.idle_ms)
-        case native.Closed():
-            raise AssertionError("only a plane closes streams")
+    assert not isinstance(event, native.Closed), "only a plane closes streams"
+    return native_plane.public_event(event)
 
 
 Opener: TypeAlias = Callable[[int, int, int], StreamUnderTest]
