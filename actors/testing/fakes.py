@@ -24,6 +24,8 @@ from actors.call import (
     MediaUnavailable,
     Party,
     Reason,
+    SpeechEnded,
+    SpeechStarted,
 )
 from actors.runtime import Context, LossyReceiver, LossySender, open_lossy
 from actors.testing.ledger import Ledger
@@ -192,6 +194,11 @@ class FakeStream:
     def press(self, digit: str) -> None:
         """The caller presses a key."""
         self._events_in.send(Dtmf(digit, 100))
+
+    def speak(self, ms: int) -> None:
+        """The caller says something that took so long."""
+        self._events_in.send(SpeechStarted())
+        self._events_in.send(SpeechEnded(ms))
 
     def stats(self) -> MediaStats:
         """Ticks as packets."""

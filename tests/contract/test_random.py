@@ -70,6 +70,9 @@ def some_params(chance: random.Random, suite: str | None) -> RtpParams:
     rtcp = chance.choice([None, ("192.0.2.7", 4002)])
     return attrs.evolve(
         stated,
+        telephone_event=chance.choice([stated.telephone_event, None]),
+        detect_speech=chance.random() < 0.5,
+        detect_tones=chance.random() < 0.5,
         timeout_ms=chance.choice([0, 100, 400]),
         learn=chance.random() < 0.8,
         rtcp=rtcp,

@@ -19,6 +19,8 @@ from actors.call import (
     MediaUnavailable,
     Party,
     Reason,
+    SpeechEnded,
+    SpeechStarted,
     TapRecording,
 )
 from actors.runtime import NameTaken, PoolClosed, PoolFull
@@ -175,3 +177,23 @@ def test_recording_has_every_tick_to_the_last() -> None:
     ticks = sinks[0].ticks
     assert ticks == list(range(len(ticks)))
     assert len(ticks) >= 99
+
+
+def test_agent_is_told_when_the_caller_speaks() -> None:
+    class Listener(FakeAgent):
+        async def run(self, conversation: Conversation) -> None:
+            async for activity in conversation.speech:
+                heard.append(activity)
+                if isinstance(activity, SpeechEnded):
+                    conversation.hangup()
+
+    heard: list[object] = []
+
+    async def play(stage: Stage) -> None:
+        call, _, stream = stage.call(agents=(Listener(),))
+        await trio.sleep(1)
+        stream.speak(500)
+        await call.wait()
+
+    _play(play)
+    assert heard == [SpeechStarted(), SpeechEnded(500)]

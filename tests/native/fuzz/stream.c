@@ -30,6 +30,8 @@ static void connect(struct stream *stream, struct input *input)
         .send = flags & 2,
         .receive = flags & 4,
         .learn = flags & 8,
+        .detect_speech = flags & 64,
+        .detect_tones = flags & 128,
         .keys.suite = flags & 16 ? take(input) % 7 : SRTP_NONE,
     };
     if (flags & 32)
