@@ -7,6 +7,7 @@ signalling, or anything above. Without a compiled library everything imports and
 from native.core import Core, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
+from native.mixer import Member, Mixer, MixParams
 from native.plane import FrameTuple, Plane, Stream
 from native.recorder import Recorder, Recording, RecordingNews
 from native.resample import Resampler
@@ -35,6 +36,9 @@ __all__ = [
     "FrameTuple",
     "Keys",
     "MediaError",
+    "Member",
+    "MixParams",
+    "Mixer",
     "Params",
     "Plane",
     "PlaneOptions",

@@ -115,7 +115,6 @@ struct media_tick {
     int32_t rate_hz;    /* 0: never connected, no PCM was written */
     bool concealed;     /* any sample of uplink was made up */
     struct media_report report;
-    bool spoken;        /* any sample of downlink was queued */
 };
 
 /* Where one tapped frame lies in the frame ring. Python unpacks arrays of it as "=QIIIBxxx". */
@@ -176,6 +175,27 @@ size_t stream_queued(const struct stream *stream);
 size_t stream_dial(struct stream *stream, const char *digits, size_t count, uint32_t tone_ms,
                    uint32_t gap_ms);
 void stream_stats(const struct stream *stream, uint64_t *counters);
+
+/* ---- mixing (mixer.h), for one thread ---- */
+
+/* How a member takes part. */
+struct mix_params {
+    float gain;    /* how much louder the others hear it; 1: as it is */
+    float duck;    /* how much louder it hears the others while something is audible that is for it alone */
+    bool muted;    /* nobody hears it */
+    bool whispers; /* at most one member hears it */
+};
+
+struct mixer;
+struct mixer_member;
+struct mixer *mixer_new(void);
+void mixer_free(struct mixer *mixer);
+struct mixer_member *mixer_join(struct mixer *mixer, const struct mix_params *params);
+void mixer_leave(struct mixer *mixer, struct mixer_member *member);
+void mixer_set(struct mixer_member *member, const struct mix_params *params, struct mixer_member *ear);
+int16_t *mixer_uplink(struct mixer_member *member, int32_t rate_hz);
+int16_t *mixer_downlink(struct mixer_member *member);
+void mixer_mix(struct mixer *mixer);
 
 /* ---- sampling rates (resample.h), for one thread: a frame of 20 ms at a time ---- */
 

@@ -439,7 +439,6 @@ void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)
     tick->packet_len = 0;
     tick->rate_hz = 0;
     tick->concealed = false;
-    tick->spoken = false;
     tick->report.len = 0;
     struct playout *playout = stream->playout;
     if (playout == NULL)
@@ -449,7 +448,6 @@ void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)
     stream->key_due = press_key(stream);
     size_t spoken = stream->key_due ? 0 : downlink_read(&stream->downlink, tick->downlink, playout->frame);
     memset(tick->downlink + spoken, 0, (playout->frame - spoken) * sizeof *tick->downlink);
-    tick->spoken = spoken > 0;
 }
 
 void stream_emit(struct stream *stream, int64_t now_us, struct media_tick *tick)

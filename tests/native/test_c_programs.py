@@ -22,6 +22,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_neighbour",
         "test_g711",
         "test_resample",
+        "test_mixer",
         "test_srtp",
     ],
 )
