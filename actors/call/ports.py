@@ -105,6 +105,8 @@ class MediaStats:
     """Packets of RTP and RTCP whose authentication failed, and which were dropped (SRTP)."""
     srtp_replayed: int = 0
     """Authentic ones that came before, or were too old to tell; dropped as well."""
+    recovered: int = 0
+    """Lost packets whose content the next one repeated (forward error correction); not concealed."""
 
     @property
     def loss_percent(self) -> float:

@@ -15,6 +15,7 @@ import trio
 
 from actors.call import Cause, LegEnded, Party, Reason
 from clutch.legs.causes import cause_of_bye, cause_of_failure, cause_of_status, reasons_for
+from clutch.legs.opus import OpusTerms
 from clutch.media.errors import UnsupportedCodec
 from clutch.media.params import Codec, RtpParams
 from clutch.net.plane import RtpStream
@@ -50,6 +51,7 @@ class Terms:
     """Silence from the network after which the call is ended; 0 never ends it."""
     address: str | None = None
     """The IP address that peers are told, where it is not the stream's own."""
+    opus: OpusTerms = attrs.field(factory=OpusTerms)
 
     def only(self, available: Iterable[str]) -> Terms:
         """These terms without the codecs that a media plane does not have."""
@@ -74,7 +76,8 @@ class SipLeg:
 
     def __attrs_post_init__(self) -> None:
         host, port = self._stream.local
-        codecs = [CODECS[name] for name in self._terms.codecs]
+        opus = self._terms.opus.offer()
+        codecs = [opus if name == "opus" else CODECS[name] for name in self._terms.codecs]
         self._local = LocalMedia(self._terms.address or host, port, codecs, secrets.randbits(62))
 
     @classmethod
@@ -219,6 +222,8 @@ class SipLeg:
             self._terms.timeout_ms if agreed.send else 0,  # who holds us may be silent, whatever he said
             rtcp=rtcp,
             event_clock_hz=agreed.event_clock_hz,
+            opus=self._terms.opus.options(agreed.parameters),
+            dtx=self._terms.opus.sends_dtx(agreed.parameters),
         )
         try:
             self._stream.connect(params)

@@ -226,6 +226,8 @@ def _native_params(params: RtpParams) -> native.Params:
         clock_hz=codec.rtp_clock_hz,
         event_clock_hz=params.duration_clock_hz,
         keys=native.Keys(*attrs.astuple(params.keys)) if params.keys else None,
+        opus=native.OpusOptions(*attrs.astuple(params.opus)),
+        dtx=params.dtx,
     )
 
 

@@ -130,6 +130,24 @@ class MediaConfig:
 
 
 @attrs.frozen
+class OpusConfig:
+    """``[opus]``"""
+
+    rate_hz: Literal[8000, 16_000, 24_000, 48_000] = 48_000
+    """What it is decoded to and encoded from: the less, the cheaper."""
+    bitrate: Annotated[int, Between(6000, 510_000)] = 32_000
+    """Bits a second that are sent; a peer may ask for less."""
+    complexity: Annotated[int, Between(0, 10)] = 5
+    """Of the encoder; 5 takes half the processor time of 10."""
+    fec: bool = True
+    """Send forward error correction to peers that can use it."""
+    loss_percent: Annotated[int, Between(0, 100)] = 5
+    """How many packets the encoder expects to be lost; 0 makes `fec` mean nothing."""
+    dtx: bool = False
+    """Send next to nothing in silence to peers that wish so, and wish so ourselves."""
+
+
+@attrs.frozen
 class RecordingConfig:
     """``[recording]``"""
 
@@ -198,6 +216,7 @@ class Config:
     rtp: RtpConfig = RtpConfig()
     http: HttpConfig = HttpConfig()
     media: MediaConfig = MediaConfig()
+    opus: OpusConfig = OpusConfig()
     recording: RecordingConfig = RecordingConfig()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()

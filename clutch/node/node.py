@@ -27,6 +27,7 @@ from actors import (
     open_system,
 )
 from clutch import __version__
+from clutch.legs.opus import OpusTerms
 from clutch.legs.sip import SipLeg, Terms
 from clutch.net.link import Network, TrioNetwork
 from clutch.net.plane import MediaPlane
@@ -143,7 +144,11 @@ class Node:
             self._busy(session, str(error))
             return
         config = self.config
-        terms = Terms(timeout_ms=round(config.rtp.timeout_s * 1000), address=config.sip.public_address)
+        terms = Terms(
+            timeout_ms=round(config.rtp.timeout_s * 1000),
+            address=config.sip.public_address,
+            opus=OpusTerms(**attrs.asdict(config.opus)),
+        )
         leg = SipLeg.inbound(session, stream, terms.only(self.plane.codecs))
         path = config.recordings / f"{sid}.wav"
         spec = CallSpec(

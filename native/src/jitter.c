@@ -47,20 +47,25 @@ static void slot_fill(struct jitter *jitter, struct jitter_slot *slot, const uin
     jitter->waiting++;
 }
 
-/* Empty a slot; the payload goes to `payload` unless that is NULL. */
-static void slot_drain(struct jitter *jitter, struct jitter_slot *slot, uint8_t *payload)
+static void slot_copy(const struct jitter *jitter, const struct jitter_slot *slot, uint8_t *payload)
 {
     uint8_t block = slot->first_block;
-    for (size_t left = slot->len; left > 0;) {
-        size_t part = left < JITTER_BLOCK ? left : JITTER_BLOCK;
+    for (size_t done = 0; done < slot->len; done += JITTER_BLOCK) {
+        size_t left = slot->len - done;
+        memcpy(payload + done, jitter->blocks[block], left < JITTER_BLOCK ? left : JITTER_BLOCK);
+        block = jitter->next_block[block];
+    }
+}
+
+static void slot_drain(struct jitter *jitter, struct jitter_slot *slot)
+{
+    uint8_t block = slot->first_block;
+    for (size_t done = 0; done < slot->len; done += JITTER_BLOCK) {
         uint8_t next = jitter->next_block[block];
-        if (payload != NULL)
-            memcpy(payload + (slot->len - left), jitter->blocks[block], part);
         jitter->next_block[block] = jitter->free_block;
         jitter->free_block = block;
         jitter->free_blocks++;
         block = next;
-        left -= part;
     }
     slot->len = 0;
     jitter->waiting--;
@@ -187,13 +192,22 @@ bool jitter_peek(const struct jitter *jitter, uint32_t *timestamp)
     return slot->len > 0;
 }
 
+size_t jitter_look(const struct jitter *jitter, uint8_t *payload)
+{
+    const struct jitter_slot *slot = &jitter->slots[jitter->next_seq % JITTER_SLOTS];
+    slot_copy(jitter, slot, payload);
+    return slot->len;
+}
+
 size_t jitter_take(struct jitter *jitter, uint8_t *payload)
 {
     struct jitter_slot *slot = slot_of(jitter, jitter->next_seq++);
     size_t len = slot->len;
     jitter->missed = jitter->missed << 1 | (len == 0);
+    if (len > 0 && payload != NULL)
+        slot_copy(jitter, slot, payload);
     if (len > 0)
-        slot_drain(jitter, slot, payload);
+        slot_drain(jitter, slot);
     return len;
 }
 

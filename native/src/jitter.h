@@ -108,6 +108,10 @@ void jitter_trim(struct jitter *jitter, size_t span);
 /* Whether next_seq's packet waits, and its timestamp. */
 bool jitter_peek(const struct jitter *jitter, uint32_t *timestamp);
 
+/* Copy next_seq's packet into room for MEDIA_PAYLOAD_MAX bytes and leave it; returns its length, 0 if it is not
+ * there. */
+size_t jitter_look(const struct jitter *jitter, uint8_t *payload);
+
 /* Take next_seq's packet into room for MEDIA_PAYLOAD_MAX bytes and move on. Returns its length; 0 if it is
  * not there, and then moves on all the same. */
 size_t jitter_take(struct jitter *jitter, uint8_t *payload);

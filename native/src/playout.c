@@ -135,8 +135,24 @@ static bool should_drop(const struct playout *playout, uint32_t timestamp, size_
     return loudness_is_quiet(&playout->loudness) && spare >= 0 && jitter_span(jitter) * n > playout->frame;
 }
 
+/* The packet is missing, but the one after it waits and may repeat what was in it. */
+static bool append_recovered(struct playout *playout)
+{
+    uint8_t payload[MEDIA_PAYLOAD_MAX];
+    struct codec *codec = &playout->codec;
+    size_t n = playout->packet_samples;
+    size_t len = codec->type->recover != NULL ? jitter_look(&playout->jitter, payload) : 0;
+    if (len == 0 || !codec->type->recover(codec, payload, len, playout->pcm + playout->waiting, n))
+        return false;
+    counter_add(&playout->jitter.counters[RECOVERED], 1);
+    playout->conceal_run = 0;
+    playout->waiting += n;
+    playout->tail_concealed = false;
+    return true;
+}
+
 /* Take the next packet and decode it behind the waiting samples, unless it is dropped; false if it is missing
- * or not the codec's. */
+ * for good or not the codec's. */
 static bool append_next(struct playout *playout, uint32_t now)
 {
     uint8_t payload[MEDIA_PAYLOAD_MAX];
@@ -144,7 +160,7 @@ static bool append_next(struct playout *playout, uint32_t now)
     bool present = jitter_peek(&playout->jitter, &timestamp);
     size_t len = jitter_take(&playout->jitter, payload);
     if (!present)
-        return false;
+        return append_recovered(playout);
     struct codec *codec = &playout->codec;
     counter *counters = playout->jitter.counters;
     int16_t *out = playout->pcm + playout->waiting;

@@ -108,6 +108,8 @@ void stream_connect(struct stream *stream, const struct media_params *params, st
 {
     if (stream_changes_codec(stream, params))
         adopt_playout(stream, &parts->playout, now_us);
+    else if (stream->playout->codec.type->tune != NULL)
+        stream->playout->codec.type->tune(&stream->playout->codec, params);
     adopt_key(&stream->sealer, &parts->sealer);
     adopt_key(&stream->opener, &parts->opener);
     if (!same_endpoint(&stream->params.remote, &params->remote))
@@ -386,8 +388,10 @@ static void send_audio(struct stream *stream, struct media_tick *tick)
 {
     struct codec *codec = &stream->playout->codec;
     int len = codec->type->encode(codec, tick->downlink, stream->playout->frame, tick->packet + RTP_HEADER);
-    if (len < 0)
+    if (len <= 0) {
+        stream->audio_sent &= len < 0; /* what comes after silence is marked (RFC 3551 section 4.1) */
         return;
+    }
     struct rtp_packet rtp = {
         .payload_type = (uint8_t)stream->params.payload_type,
         .marker = !stream->audio_sent,

@@ -183,4 +183,5 @@ def test_the_lives_are_eventful(play: Play) -> None:
         suite = None if seed % 4 else "AES_CM_128_HMAC_SHA1_32"
         for name, count in attrs.asdict(play(hostile(seed, suite)).stats).items():
             total[name] += count
+    del total["recovered"]  # only Opus does
     assert all(total.values()), total

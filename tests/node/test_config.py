@@ -39,6 +39,13 @@ host = "::1"
 port = 0
 [media]
 plane = "twin"
+[opus]
+rate_hz = 16000
+bitrate = 24000
+complexity = 9
+fec = false
+loss_percent = 10
+dtx = true
 [recording]
 enabled = false
 dir = "tapes"

@@ -200,6 +200,23 @@ def test_events_at_8000_hz_are_always_offered() -> None:
     assert (agreed.telephone_event, agreed.event_clock_hz) == (101, 8000)
 
 
+def test_format_parameters_of_the_codec_are_told() -> None:
+    offer = offer_of(
+        "m=audio 6000 RTP/AVP 96 0",
+        "a=rtpmap:96 opus/48000/2",
+        "a=fmtp:96 useInbandFec=1; maxplaybackrate = 16000;;odd",
+        "a=fmtp:0 x=y",
+    )
+    assert answer(offer, ALICE)[1].parameters == {
+        "useinbandfec": "1",
+        "maxplaybackrate": "16000",
+        "": "",
+        "odd": "",
+    }
+    assert accept_answer(make_offer(ALICE), offer, ALICE).parameters["maxplaybackrate"] == "16000"
+    assert answer(offer_of("m=audio 6000 RTP/AVP 0"), ALICE)[1].parameters == {}
+
+
 def test_events_need_the_wish_of_both_sides() -> None:
     offer = make_offer(ALICE)
     session, agreed = answer(offer, attrs.evolve(BOB, telephone_event=False))

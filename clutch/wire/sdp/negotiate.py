@@ -68,6 +68,8 @@ class Agreed:
     """Where the peer receives RTCP; None: at `remote`, with RTP."""
     event_clock_hz: int | None = None
     """Rate in which events count their duration, if there are any."""
+    parameters: Mapping[str, str] = attrs.field(factory=dict)
+    """What the peer's ``a=fmtp`` says of the codec; names in lower case."""
 
 
 def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
@@ -91,11 +93,10 @@ def answer(offer: Session, local: LocalMedia, previous: Session | None = None) -
     """
     at, remote, codec, maps = _choose(offer, local)
     theirs = _peer_direction(offer, offer.media[at], remote)
-    rtcp = _rtcp(offer.media[at], remote)
-    agreed = _agreed(local, local.direction, theirs, remote, codec, maps, rtcp)
+    agreed = _agreed(local, local.direction, theirs, remote, codec, maps, offer.media[at])
     used = [item for item in maps if item.payload_type in (agreed.payload_type, agreed.telephone_event)]
     direction = Direction.of(send=agreed.send, receive=agreed.receive)
-    audio = _audio(local, used, direction, mux=rtcp is None)
+    audio = _audio(local, used, direction, mux=agreed.rtcp is None)
     times = [line for line in offer.lines if line.type == "t"] or [Line("t", "0 0")]
     return _session(local, previous, times, _replaced(offer.media, at, audio)), agreed
 
@@ -119,7 +120,7 @@ def accept_answer(offer: Session, answer: Session, local: LocalMedia) -> Agreed:
         raise NotAcceptable(305, f"no codec of the offer was answered: {_names(maps)}")
     ours = offer.direction(offer.media[at])
     theirs = _peer_direction(answer, media, remote)
-    return _agreed(local, ours, theirs, remote, codec, maps, _rtcp(media, remote))
+    return _agreed(local, ours, theirs, remote, codec, maps, media)
 
 
 def _in_use(streams: Sequence[Media]) -> int:
@@ -218,19 +219,32 @@ def _agreed(
     remote: tuple[str, int],
     codec: CodecOffer,
     maps: Sequence[RtpMap],
-    rtcp: tuple[str, int] | None,
+    media: Media,
 ) -> Agreed:
     event = _events(codec, maps) if local.telephone_event else None
+    payload_type = next(item.payload_type for item in maps if item.key == codec.key)
     return Agreed(
         remote,
         codec,
-        next(item.payload_type for item in maps if item.key == codec.key),
+        payload_type,
         event.payload_type if event else None,
         send=ours.send and theirs.receive,
         receive=ours.receive and theirs.send,
-        rtcp=rtcp,
+        rtcp=_rtcp(media, remote),
         event_clock_hz=event.clock_hz if event else None,
+        parameters=_parameters(media, payload_type),
     )
+
+
+def _parameters(media: Media, payload_type: int) -> dict[str, str]:
+    """Format parameters, written as ``name=value;name=value``; anything else says nothing to us."""
+    parameters = {}
+    for value in media.attributes("fmtp"):
+        number, _, text = value.partition(" ")
+        if number == str(payload_type):
+            pairs = (item.partition("=") for item in text.split(";"))
+            parameters.update({name.strip().lower(): value.strip() for name, _, value in pairs})
+    return parameters
 
 
 def _events(codec: CodecOffer, maps: Sequence[RtpMap]) -> RtpMap | None:

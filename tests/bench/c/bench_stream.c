@@ -24,7 +24,8 @@ static double now_ns(void)
 static double measure(enum codec_id codec, int32_t rate_hz, int count)
 {
     struct media_params params = {.remote = PEER, .codec = codec, .rate_hz = rate_hz, .payload_type = 96,
-                                  .telephone_event = -1, .send = true, .receive = true};
+                                  .telephone_event = -1, .send = true, .receive = true,
+                                  .clock_hz = rate_hz, .opus = {.complexity = 5}};
     struct media_tick tick = {.uplink = uplink, .downlink = downlink, .packet = packet};
     struct stream *stream = stream_new(1, 0, 0, "0123456789abcdef");
     if (stream == NULL || stream_setup(stream, &params, 0) != 0)
