@@ -34,11 +34,14 @@ enum {
     BACKEND_DESCRIPTION = 128, /* bytes */
 };
 
-/* One of a leg's two sockets. */
+/* One of a leg's two sockets. The plane sets `leg`, and both fds to -1, before bind; all else is the backend's. */
 struct leg_socket {
-    struct leg *leg; /* set by the plane before bind; the rest is the backend's */
-    int fd;          /* -1: not bound */
-    uint32_t slot;   /* whatever it needs to find its own state of this socket */
+    struct leg *leg;
+    int fd;               /* -1: not bound */
+    uint32_t slot;        /* whatever a backend needs to find its own state of this socket */
+    int peer_fd;          /* udp: a second socket, connected to `peer`; -1: none */
+    uint32_t steady;      /* udp: sends in a row to `peer` */
+    struct endpoint peer;
 };
 
 struct backend {

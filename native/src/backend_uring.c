@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plane.h"
 #include "udp.h"
@@ -119,6 +120,14 @@ static int uring_bind(struct backend *backend, struct leg_socket *socket, uint16
     socket->fd = fd;
     socket->slot = IDLE;
     return 0;
+}
+
+static void uring_unbind(struct backend *backend, struct leg_socket *socket)
+{
+    (void)backend;
+    if (socket->fd >= 0)
+        close(socket->fd);
+    socket->fd = -1;
 }
 
 /* ---- requests ---- */
@@ -326,7 +335,7 @@ const struct backend_kind backend_uring = {
     .open = uring_open,
     .close = uring_close,
     .bind = uring_bind,
-    .unbind = udp_unbind,
+    .unbind = uring_unbind,
     .start = uring_start,
     .stop = uring_stop,
     .attach = uring_attach,

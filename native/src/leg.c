@@ -88,7 +88,7 @@ int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestam
     leg->plane = plane;
     leg->id = ++plane->last_id;
     leg->codec = -1;
-    leg->rtp = leg->rtcp = (struct leg_socket){.leg = leg, .fd = -1};
+    leg->rtp = leg->rtcp = (struct leg_socket){.leg = leg, .fd = -1, .peer_fd = -1};
     link_leg(leg);
     leg->stream = stream_new(ssrc, seq, timestamp, cname);
     int error = leg->stream == NULL ? -ENOMEM : bind_leg(leg);

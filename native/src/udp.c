@@ -38,15 +38,22 @@ void udp_from_sockaddr(const union udp_address *from, struct endpoint *to)
     to->port = ntohs(from->in.sin_port);
 }
 
-void udp_batch_init(struct udp_batch *batch)
+static int open_socket(bool ipv6, int buffer)
 {
-    memset(batch, 0, sizeof *batch);
-    for (size_t i = 0; i < UDP_BATCH; i++) {
-        batch->vectors[i] = (struct iovec){.iov_base = batch->data[i], .iov_len = MEDIA_PACKET_MAX};
-        batch->messages[i].msg_hdr.msg_iov = &batch->vectors[i];
-        batch->messages[i].msg_hdr.msg_iovlen = 1;
-        batch->messages[i].msg_hdr.msg_name = &batch->sources[i];
-    }
+    int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* The kernel may grant less (net.core.rmem_max); what it grants is enough to live with. */
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    return fd;
+}
+
+/* The fd if all is well, else the error, and the fd is closed. */
+static int fd_or(int error, int fd)
+{
+    if (error != 0)
+        close(fd);
+    return error != 0 ? error : fd;
 }
 
 int udp_open(const struct endpoint *local, uint16_t port, int buffer)
@@ -56,32 +63,61 @@ int udp_open(const struct endpoint *local, uint16_t port, int buffer)
     bool ipv6 = udp_is_ipv6(local);
     union udp_address address;
     socklen_t len = udp_to_sockaddr(&bound, ipv6, &address);
-    int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = open_socket(ipv6, buffer);
     if (fd < 0)
+        return fd;
+    return fd_or(bind(fd, &address.any, len) == 0 ? 0 : -errno, fd);
+}
+
+static void let_share(int fd, int on)
+{
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+/* Both must agree to share at the moment of the bind; afterwards neither shares with anybody else. */
+static int bind_beside(int fd, int second)
+{
+    union udp_address address;
+    socklen_t len = sizeof address;
+    if (getsockname(fd, &address.any, &len) != 0)
         return -errno;
-    if (bind(fd, &address.any, len) != 0) {
-        int error = -errno;
-        close(fd);
-        return error;
-    }
-    /* The kernel may grant less (net.core.rmem_max); what it grants is enough to live with. */
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-    return fd;
+    let_share(fd, 1);
+    let_share(second, 1);
+    int error = bind(second, &address.any, len) == 0 ? 0 : -errno;
+    let_share(fd, 0);
+    let_share(second, 0);
+    return error;
 }
 
-size_t udp_receive(int fd, struct udp_batch *batch)
+int udp_open_connected(int fd, bool ipv6, const struct endpoint *peer)
 {
-    for (size_t i = 0; i < UDP_BATCH; i++)
-        batch->messages[i].msg_hdr.msg_namelen = sizeof batch->sources[i];
-    int n = recvmmsg(fd, batch->messages, UDP_BATCH, MSG_DONTWAIT, NULL);
-    return n > 0 ? (size_t)n : 0;
+    int buffer;
+    socklen_t len = sizeof buffer;
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, &len) != 0)
+        return -errno;
+    int second = open_socket(ipv6, buffer / 2); /* the kernel reports twice what was asked */
+    if (second < 0)
+        return second;
+    int error = bind_beside(fd, second);
+    return fd_or(error == 0 ? udp_connect(second, ipv6, peer) : error, second);
 }
 
-size_t udp_message(const struct udp_batch *batch, size_t i, struct endpoint *source)
+int udp_connect(int fd, bool ipv6, const struct endpoint *peer)
 {
-    const struct mmsghdr *message = &batch->messages[i];
-    udp_from_sockaddr(&batch->sources[i], source);
-    return message->msg_hdr.msg_flags & MSG_TRUNC ? 0 : message->msg_len;
+    union udp_address address;
+    socklen_t len = udp_to_sockaddr(peer, ipv6, &address);
+    return connect(fd, &address.any, len) == 0 ? 0 : -errno;
+}
+
+ssize_t udp_receive(int fd, uint8_t *data, size_t room, struct endpoint *source)
+{
+    union udp_address address;
+    socklen_t address_len = sizeof address;
+    ssize_t len = recvfrom(fd, data, room, MSG_DONTWAIT | MSG_TRUNC, &address.any, &address_len);
+    if (len < 0)
+        return -errno;
+    udp_from_sockaddr(&address, source);
+    return (size_t)len > room ? 0 : len;
 }
 
 int udp_send(int fd, bool ipv6, const uint8_t *data, size_t len, const struct endpoint *to)
@@ -92,12 +128,4 @@ int udp_send(int fd, bool ipv6, const uint8_t *data, size_t len, const struct en
     socklen_t address_len = udp_to_sockaddr(to, ipv6, &address);
     ssize_t sent = sendto(fd, data, len, MSG_DONTWAIT, &address.any, address_len);
     return sent < 0 ? -errno : 0;
-}
-
-void udp_unbind(struct backend *backend, struct leg_socket *socket)
-{
-    (void)backend;
-    if (socket->fd >= 0)
-        close(socket->fd);
-    socket->fd = -1;
 }

@@ -24,6 +24,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_resample",
         "test_mixer",
         "test_srtp",
+        "test_udp",
     ],
 )
 def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:

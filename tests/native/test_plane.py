@@ -179,6 +179,41 @@ def test_reports_come_on_either_port_and_only_from_the_peer(plane: native.Plane,
         assert stream.stats().reports_wrong_source == 2
 
 
+def test_a_peer_that_stays_and_one_that_interferes(
+    plane: native.Plane, drained: Drained, peer: socket.socket
+) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    for number in range(60):  # after 50, `udp` has a socket of its own for the peer
+        packet = peer.recv(2048)
+        peer.sendto(rtp(number, bytes(160)), (LOCAL, stream.port))
+    with socket.socket(type=socket.SOCK_DGRAM) as stranger:
+        stranger.bind((LOCAL, 0))
+        for number in range(60, 70):
+            stranger.sendto(packet, (LOCAL, stream.port))
+            peer.sendto(rtp(number, bytes(160)), (LOCAL, stream.port))
+    stream.tap(True)
+    drained.until(lambda out: stream.stats().packets_received == 70)
+    drained.until(lambda out: stream.stats().wrong_source == 10)
+
+
+def test_a_peer_that_is_gone_refuses_nothing(
+    plane: native.Plane, drained: Drained, peer: socket.socket
+) -> None:
+    stream = open_stream(plane, peer.getsockname())
+    for _ in range(55):
+        peer.recv(2048)
+    name = peer.getsockname()
+    peer.close()
+    stream.tap(True)
+    drained.until(lambda out: len(out.frames) >= 4)
+    with socket.socket(type=socket.SOCK_DGRAM) as successor:
+        successor.bind(name)
+        successor.settimeout(PATIENCE_S)
+        numbers = [struct.unpack_from("!H", successor.recv(2048), 2)[0] for _ in range(5)]
+    assert numbers == [(numbers[0] + k) % 65_536 for k in range(5)]
+    assert plane.lost()[2] == 0
+
+
 def test_a_stream_says_goodbye_on_the_rtcp_port(plane: native.Plane, peer: socket.socket) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as rtcp:
         rtcp.bind((LOCAL, 0))
