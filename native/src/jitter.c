@@ -79,7 +79,7 @@ static void discard_next(struct jitter *jitter)
 
 void jitter_init(struct jitter *jitter, counter *counters, uint32_t frame)
 {
-    memset(jitter, 0, sizeof *jitter);
+    memset(jitter, 0, offsetof(struct jitter, blocks));
     jitter->counters = counters;
     delay_init(&jitter->delay, frame);
     arena_reset(jitter);

@@ -78,7 +78,7 @@ struct jitter {
     uint8_t free_blocks;
     struct jitter_slot slots[JITTER_SLOTS];
     uint8_t next_block[JITTER_BLOCKS];
-    uint8_t blocks[JITTER_BLOCKS][JITTER_BLOCK];
+    uint8_t blocks[JITTER_BLOCKS][JITTER_BLOCK]; /* last, and not touched before it is used */
 };
 
 /* `frame`: 20 ms on the RTP clock. */

@@ -22,13 +22,14 @@ int playout_open(struct playout **playout, const struct media_params *params)
     size_t frame = (size_t)params->rate_hz / MEDIA_TICKS_PER_SECOND;
     struct playout *made = NULL;
     if (error == 0) {
-        made = calloc(1, sizeof *made + (frame + codec.type->packet_max) * sizeof(int16_t));
+        made = malloc(sizeof *made + (frame + codec.type->packet_max) * sizeof(int16_t));
         error = made == NULL ? -ENOMEM : 0;
     }
     if (error != 0) {
         codec_close(&codec);
         return error;
     }
+    memset(made, 0, offsetof(struct playout, jitter)); /* what comes behind is not touched before it is used */
     made->codec = codec;
     made->codec_id = params->codec;
     made->rate_hz = params->rate_hz;

@@ -25,8 +25,8 @@ struct playout {
     uint32_t empty_run;    /* ticks that found no packet since then */
     bool tail_concealed;   /* the last block in pcm was made up; what a tick leaves over is part of it */
     struct loudness loudness;
-    struct jitter jitter;
     int16_t history[MEDIA_FRAME_MAX]; /* the last `frame` decoded samples */
+    struct jitter jitter;             /* begins with playout_attach */
     int16_t pcm[];                    /* room for a frame and the longest packet */
 };
 
