@@ -1,4 +1,4 @@
-"""G.711, resampler and Opus: 20 ms of one voice, by our kernels and by libraries."""
+"""G.711, resampler, mixer and Opus: 20 ms of one voice, or of all that are mixed, by us and by libraries."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clutch.media import g711
 from clutch.media.wav import read_wav
@@ -62,6 +65,20 @@ def in_numpy(pcm: bytes) -> Iterator[Figure]:
     yield "mu-law decode", "numpy", timed(partial(g711.decode_ulaw, codes))
     yield "A-law encode", "numpy", timed(partial(g711.encode_alaw, samples))
     yield "A-law decode", "numpy", timed(partial(g711.decode_alaw, codes))
+    for members, rate_hz, what in (
+        (3, 8000, "3 at 8 kHz"),
+        (32, 8000, "32 at 8 kHz"),
+        (8, 48_000, "8 at 48 kHz"),
+    ):
+        said = np.ones((members, rate_hz // 50), np.int16)
+        yield f"mix {what}", "numpy", timed(partial(mix_minus, said))
+
+
+def mix_minus(said: NDArray[np.int16]) -> NDArray[np.int16]:
+    """For each row, all the others; clipped."""
+    wide = said.astype(np.int32)
+    others: NDArray[np.int32] = np.clip(wide.sum(axis=0) - wide, -32_768, 32_767)
+    return others.astype(np.int16)
 
 
 def in_audioop(audioop: Any, pcm: bytes) -> Iterator[Figure]:

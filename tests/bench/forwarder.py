@@ -1,10 +1,15 @@
-"""Our media plane as a contender: legs without any Python, in a process of their own."""
+"""Our media plane as a contender: calls without any Python, in a process of their own.
+
+Modes: ``answer`` leaves every leg by itself, with jitter buffer, decoder and encoder.
+"""
 
 from __future__ import annotations
 
 import os
 import resource
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import native
 from tests.bench.contender import Options, options, serve
@@ -12,29 +17,31 @@ from tests.bench.contender import Options, options, serve
 FIRST_PORT = 30_000
 AT_ONCE = 64
 """Commands to the plane's thread between which it is waited for."""
-PAYLOADS = {"pcmu": (0, 8000), "opus": (96, 48_000)}
+CODECS = {"pcmu": (0, 8000), "opus": (96, 48_000)}
+"""Payload type and rate."""
+T = TypeVar("T")
 
 
 def open_legs(plane: native.Plane, chosen: Options) -> list[native.Stream]:
     """Every leg, connected to its far end."""
     legs = []
-    for number in range(2 * chosen.calls):
+    for number in paced(plane, range(2 * chosen.calls)):
         legs.append(leg := plane.open(number + 1, 0, 0, bytes(16)))
         codec = chosen.codecs[number % 2]
-        payload_type, rate_hz = PAYLOADS[codec]
+        payload_type, rate_hz = CODECS[codec]
         far = chosen.first_port + 2 * number
         rtcp = (chosen.remote, far + 1)
         leg.connect(native.Params((chosen.remote, far), codec, rate_hz, payload_type, rtcp=rtcp))
-        if number % AT_ONCE == 0:
-            settle(plane)
-    settle(plane)
     return legs
 
 
-def join(legs: list[native.Stream], mode: str) -> None:
-    """Make calls of the legs. ``answer``: leave each by itself, with jitter buffer, decoder and encoder."""
-    if mode != "answer":
-        raise ValueError(mode)
+def paced(plane: native.Plane, items: Iterable[T]) -> Iterator[T]:
+    """The items, with time for the plane's thread to obey now and then."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % AT_ONCE == 0:
+            settle(plane)
+    settle(plane)
 
 
 def settle(plane: native.Plane) -> None:
@@ -48,15 +55,13 @@ def settle(plane: native.Plane) -> None:
 def main() -> None:
     """Carry the calls until standard input ends."""
     chosen = options()
+    backend, _mode = chosen.settings
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    backend, mode = chosen.settings
     interface = "node" if backend == "af_xdp" else ""
     wanted = native.PlaneOptions(backend=backend, interface=interface)
     plane = native.Plane(chosen.ip, FIRST_PORT, FIRST_PORT + 4 * chosen.calls, wanted)
     legs = open_legs(plane, chosen)
-    join(legs, mode)
-    settle(plane)
 
     def stats() -> dict[str, float]:
         sums = [sum(values) for values in zip(*(leg.stats() for leg in legs), strict=True)]

@@ -29,6 +29,8 @@ COMMAND = shlex.split(
 """Without its kernel module, on one thread as our plane."""
 Value: TypeAlias = "str | int | Sequence[Value] | Mapping[str, Value]"
 RTPMAP = {"pcmu": "0 PCMU/8000", "opus": "96 opus/48000"}
+TRANSCODED = {"opus": "opus/48000/1/32000"}
+"""Mono at 32 kb/s; nothing else can be chosen in 10.5."""
 
 
 def bencode(value: Value) -> bytes:
@@ -116,7 +118,7 @@ def make_call(
     }
     extra: dict[str, Value] = {}
     if codecs[0] != codecs[1]:
-        extra["codec"] = {"transcode": [codecs[1]], "mask": ["all"]}
+        extra["codec"] = {"transcode": [TRANSCODED[codecs[1]]], "mask": ["all"]}
     offer = control.ask("offer", sdp=sdp(ip, ports[0], codecs[0]), **common, **extra)
     answer = control.ask("answer", sdp=sdp(ip, ports[1], codecs[1]), to_tag="b", **common)
     return [audio_port(answer["sdp"]), audio_port(offer["sdp"])]

@@ -1,16 +1,19 @@
 /* What the kernels cost, ours and those of libraries: `bench_kernels SPEECH` with 16 bit PCM at 48 kHz.
- * Prints a line for each: nanoseconds for 20 ms of one voice, who did it, and what. */
+ * Prints a line for each: nanoseconds for 20 ms of one voice, or of all that are mixed; who did it; and what. */
 #include <err.h>
 #include <opus/opus.h>
 #include <speex/speex_resampler.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "g711.h"
+#include "mixer.h"
 #include "resample.h"
 
-enum { NARROW = 160, WIDEST = 960, MAX_FRAMES = 500, CODEC_ROUNDS = 20000, RESAMPLE_ROUNDS = 2000 };
+enum { NARROW = 160, WIDEST = 960, MAX_FRAMES = 500 };
+enum { CODEC_ROUNDS = 20000, RESAMPLE_ROUNDS = 2000, MIX_ROUNDS = 1000 };
 
 static int16_t speech[MAX_FRAMES][WIDEST];
 static size_t frames;
@@ -105,6 +108,28 @@ static void resample(int32_t from_hz, int32_t to_hz)
     resample_speex(from_hz, to_hz, 4, "speexdsp, 64 taps", what);
 }
 
+/* Everybody speaks. The rates are taken in turns. */
+static void mix(int members, int32_t rate_hz, int32_t other_hz, const char *what)
+{
+    const struct mix_params plain = {.gain = 1, .duck = 1};
+    struct mixer *mixer = mixer_new();
+    struct mixer_member *member[32];
+    for (int i = 0; mixer != NULL && i < members; i++)
+        if ((member[i] = mixer_join(mixer, &plain)) == NULL)
+            err(1, "mixer");
+    double start = now_ns();
+    for (int round = 0; round < MIX_ROUNDS; round++) {
+        for (int i = 0; i < members; i++) {
+            int32_t hz = i % 2 == 0 ? rate_hz : other_hz;
+            memcpy(mixer_uplink(member[i], hz), speech[(size_t)(round + i) % frames], (size_t)hz / 25);
+            memset(mixer_downlink(member[i]), 0, (size_t)hz / 25);
+        }
+        mixer_mix(mixer);
+    }
+    report(start, MIX_ROUNDS, "clutch", what);
+    mixer_free(mixer);
+}
+
 /* The codec that transcoding is made of, with the settings of the benchmark against rtpengine. */
 static void opus(int application, const char *who)
 {
@@ -145,6 +170,10 @@ int main(int argc, char **argv)
         resample(rates[i][0], rates[i][1]);
         resample(rates[i][1], rates[i][0]);
     }
+    mix(3, 8000, 8000, "mix 3 at 8 kHz");
+    mix(32, 8000, 8000, "mix 32 at 8 kHz");
+    mix(8, 48000, 48000, "mix 8 at 48 kHz");
+    mix(8, 8000, 48000, "mix 4 at 8 and 4 at 48 kHz");
     opus(OPUS_APPLICATION_VOIP, "libopus, voip");
     opus(OPUS_APPLICATION_AUDIO, "libopus, audio");
     return 0;
