@@ -37,6 +37,7 @@ class MediaParams(CData):
     event_clock_hz: int
     opus: OpusOptions
     dtx: bool
+    comfort_noise: int
     keys: MediaKeys
 
 class NativeOptions(CData):

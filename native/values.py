@@ -95,7 +95,9 @@ class Params(NamedTuple):
     """For SRTP; None: plain RTP."""
     opus: OpusOptions = OpusOptions()
     dtx: bool = False
-    """Send next to nothing in silence, where the codec has a way."""
+    """Send next to nothing in silence: opus by itself, others by comfort noise (RFC 3389)."""
+    comfort_noise: int = 13
+    """Payload type of comfort noise; opus takes none."""
 
 
 class PlaneOptions(NamedTuple):
@@ -216,6 +218,7 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
     made.opus.playback_hz = params.opus.playback_hz
     made.opus.fec = params.opus.fec
     made.dtx = params.dtx
+    made.comfort_noise = params.comfort_noise
     if params.keys is not None:
         write_keys(made.keys, params.keys, ffi)
     if params.rtcp is not None:

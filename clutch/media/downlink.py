@@ -8,6 +8,7 @@ from typing import NamedTuple
 import attrs
 import numpy as np
 
+from clutch.media.comfort import PauseSender
 from clutch.media.counters import Counters
 from clutch.media.dtmf import DtmfSender, EventPacket
 from clutch.media.g711 import Samples
@@ -46,7 +47,8 @@ class Downlink:
     _key: EventPacket | None = None
     """What this tick sends instead of audio."""
     _spoken: bool = False
-    """Audio was sent before."""
+    """The last packet was audio, and nothing was left out since: else the next is marked (RFC 3551 4.1)."""
+    _pause: PauseSender = attrs.field(factory=PauseSender)
     octets: int = 0
     """Bytes of payload sent."""
 
@@ -94,9 +96,14 @@ class Downlink:
             return bytes(len(pcm)), packet
         if not params.send:
             return bytes(len(pcm)), None
-        payload = encode(np.frombuffer(pcm, np.int16))
-        marker, self._spoken = not self._spoken, True
-        return pcm, self._packet(codec.payload_type, timestamp, payload, marker)
+        samples = np.frombuffer(pcm, np.int16)
+        noise = self._pause.frame(samples) if params.dtx else None
+        marker, self._spoken = not self._spoken, noise is None
+        if noise is None:
+            return pcm, self._packet(codec.payload_type, timestamp, encode(samples), marker)
+        if noise:
+            return pcm, self._packet(params.comfort_noise, timestamp, noise, False)
+        return pcm, None
 
     def _packet(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> Outgoing:
         self._counters.packets_sent += 1

@@ -102,7 +102,9 @@ class RtpParams:
     opus: OpusOptions = OpusOptions()
     """Means something only with that codec."""
     dtx: bool = False
-    """Send next to nothing in silence, where the codec has a way."""
+    """Send next to nothing in silence: Opus by itself, others by comfort noise (RFC 3389)."""
+    comfort_noise: int = 13
+    """Payload type of comfort noise, which is played whether it was negotiated or not; Opus takes none."""
 
     @property
     def duration_clock_hz(self) -> int:

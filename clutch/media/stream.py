@@ -148,8 +148,8 @@ class TwinStream:
         """A packet came. Before the first `connect` it is ignored."""
         connection = self._connection
         if connection is not None and connection.uplink.receive(packet, source, now_us):
-            is_audio = packet.payload_type == connection.params.codec.payload_type
-            timestamp = packet.timestamp if is_audio else None
+            is_key = packet.payload_type == connection.params.telephone_event
+            timestamp = None if is_key else packet.timestamp
             connection.reports.count(packet.ssrc, packet.sequence, timestamp, now_us)
 
     def receive_report(self, heard: Heard | None, source: Address, now_us: int, *, muxed: bool) -> None:

@@ -17,9 +17,6 @@ from clutch.media.source import SourceLock
 
 MAX_PAYLOAD = 1920
 """Bytes: 20 ms of L16 at 48 kHz. A longer audio payload is malformed."""
-COMFORT_NOISE = 13
-"""Static payload type of RFC 3389, ignored."""
-
 _EVENT_PAYLOAD = 4
 
 
@@ -112,8 +109,9 @@ class Uplink:
 
     def _is_ours(self, packet: ParsedRtp, *, is_event: bool) -> bool:
         """Judge payload type and size."""
-        if not is_event and packet.payload_type != self._params.codec.payload_type:
-            self._counters.wrong_payload += packet.payload_type != COMFORT_NOISE
+        known = (self._params.codec.payload_type, self._params.comfort_noise)
+        if not is_event and packet.payload_type not in known:
+            self._counters.wrong_payload += 1
             return False
         size = len(packet.payload)
         fits = size >= _EVENT_PAYLOAD if is_event else 0 < size <= MAX_PAYLOAD
@@ -135,7 +133,8 @@ class Uplink:
             self._jitter = JitterBuffer(
                 self._decode, codec.frame_samples, codec.frame_ticks, self._counters, packet.sequence
             )
-        self._jitter.insert(packet.sequence, packet.timestamp, packet.payload, now_us)
+        noise = packet.payload_type != self._params.codec.payload_type
+        self._jitter.insert(packet.sequence, packet.timestamp, packet.payload, now_us, noise=noise)
 
     def _restart(self) -> None:
         if self._jitter is not None:

@@ -142,7 +142,7 @@ class NativeRtpStream:
     def connect(self, params: RtpParams) -> None:
         """See `RtpStream.connect`."""
         try:
-            self._core.connect(_native_params(params))
+            self._core.connect(native_params(params))
         except native.MediaError as error:
             if error.errno == errno.ENOTSUP:
                 raise UnsupportedCodec(params.codec.name) from error
@@ -210,7 +210,8 @@ class NativeRtpStream:
                 self._core.tap(False)
 
 
-def _native_params(params: RtpParams) -> native.Params:
+def native_params(params: RtpParams) -> native.Params:
+    """The same, as the C core takes it."""
     codec, event = params.codec, params.telephone_event
     return native.Params(
         params.remote,
@@ -228,6 +229,7 @@ def _native_params(params: RtpParams) -> native.Params:
         keys=native.Keys(*attrs.astuple(params.keys)) if params.keys else None,
         opus=native.OpusOptions(*attrs.astuple(params.opus)),
         dtx=params.dtx,
+        comfort_noise=params.comfort_noise,
     )
 
 

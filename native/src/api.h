@@ -63,7 +63,8 @@ struct media_params {
     int32_t event_clock_hz;  /* in which telephone events count their duration; 0: clock_hz */
     struct media_keys keys;  /* a direction whose key stays goes on where it was */
     struct opus_options opus;
-    bool dtx;                /* send next to nothing in silence, where the codec has a way */
+    bool dtx;                /* send next to nothing in silence: Opus by itself, others by comfort noise */
+    int32_t comfort_noise;   /* payload type of RFC 3389; 0: its static one, 13 */
 };
 
 /* Counters and gauges of a stream, in the order of stream_stats(). */

@@ -140,12 +140,12 @@ static void learn(struct jitter *jitter, uint16_t seq, uint32_t timestamp, uint3
     jitter->start = now + (uint32_t)(wait > 0 ? wait : 0);
 }
 
-void jitter_insert(struct jitter *jitter, uint16_t seq, uint32_t timestamp, const uint8_t *payload, size_t len,
-                   uint32_t now)
+void jitter_insert(struct jitter *jitter, const struct jitter_packet *packet, uint32_t now)
 {
+    uint16_t seq = packet->seq;
     if (!in_time(jitter, seq)) {
         counter_add(&jitter->counters[LATE], 1);
-        learn_from_late(jitter, seq, timestamp, now);
+        learn_from_late(jitter, seq, packet->timestamp, now);
         return;
     }
     struct jitter_slot *slot = slot_of(jitter, seq);
@@ -153,17 +153,18 @@ void jitter_insert(struct jitter *jitter, uint16_t seq, uint32_t timestamp, cons
         counter_add(&jitter->counters[DUPLICATE], 1);
         return;
     }
-    learn(jitter, seq, timestamp, now);
-    while (jitter->free_blocks < blocks_for(len) && jitter->next_seq != seq)
+    learn(jitter, seq, packet->timestamp, now);
+    while (jitter->free_blocks < blocks_for(packet->len) && jitter->next_seq != seq)
         discard_next(jitter);
-    if (jitter->free_blocks < blocks_for(len)) {
+    if (jitter->free_blocks < blocks_for(packet->len)) {
         counter_add(&jitter->counters[DISCARDED], 1);
         return;
     }
     if (jitter->waiting == 0 || distance(jitter->last_seq, seq) > 0)
         jitter->last_seq = seq;
-    slot->timestamp = timestamp;
-    slot_fill(jitter, slot, payload, len);
+    slot->timestamp = packet->timestamp;
+    slot->noise = packet->noise;
+    slot_fill(jitter, slot, packet->payload, packet->len);
 }
 
 bool jitter_ready(struct jitter *jitter, uint32_t now)
@@ -185,11 +186,10 @@ void jitter_trim(struct jitter *jitter, size_t span)
         discard_next(jitter);
 }
 
-bool jitter_peek(const struct jitter *jitter, uint32_t *timestamp)
+const struct jitter_slot *jitter_peek(const struct jitter *jitter)
 {
     const struct jitter_slot *slot = &jitter->slots[jitter->next_seq % JITTER_SLOTS];
-    *timestamp = slot->timestamp;
-    return slot->len > 0;
+    return slot->len > 0 ? slot : NULL;
 }
 
 size_t jitter_look(const struct jitter *jitter, uint8_t *payload)

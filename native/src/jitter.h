@@ -61,6 +61,7 @@ struct jitter_slot {
     uint32_t timestamp;
     uint16_t len; /* 0: nothing waits here */
     uint8_t first_block;
+    bool noise; /* comfort noise, no audio */
 };
 
 struct jitter {
@@ -91,10 +92,17 @@ void jitter_reset(struct jitter *jitter);
  * caller resets before it inserts. */
 bool jitter_is_jump(const struct jitter *jitter, uint16_t seq);
 
-/* Store a packet that is no jump: 1 <= len <= MEDIA_PAYLOAD_MAX. LATE and DUPLICATE ones are counted and
- * dropped. `now` is on the RTP clock. */
-void jitter_insert(struct jitter *jitter, uint16_t seq, uint32_t timestamp, const uint8_t *payload, size_t len,
-                   uint32_t now);
+/* A packet's payload and what its header says of it. */
+struct jitter_packet {
+    uint16_t seq;
+    uint32_t timestamp;
+    const uint8_t *payload;
+    size_t len; /* 1 to MEDIA_PAYLOAD_MAX */
+    bool noise; /* comfort noise, no audio */
+};
+
+/* Store a packet that is no jump. LATE and DUPLICATE ones are counted and dropped. `now` is on the RTP clock. */
+void jitter_insert(struct jitter *jitter, const struct jitter_packet *packet, uint32_t now);
 
 /* True if packets are to be played now; moves on from FILLING when the wait is over. */
 bool jitter_ready(struct jitter *jitter, uint32_t now);
@@ -105,8 +113,8 @@ size_t jitter_span(const struct jitter *jitter);
 /* Discard the oldest until the span is at most `span`. */
 void jitter_trim(struct jitter *jitter, size_t span);
 
-/* Whether next_seq's packet waits, and its timestamp. */
-bool jitter_peek(const struct jitter *jitter, uint32_t *timestamp);
+/* The slot of next_seq's packet, NULL if it is not there. */
+const struct jitter_slot *jitter_peek(const struct jitter *jitter);
 
 /* Copy next_seq's packet into room for MEDIA_PAYLOAD_MAX bytes and leave it; returns its length, 0 if it is not
  * there. */

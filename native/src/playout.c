@@ -63,6 +63,7 @@ void playout_reset(struct playout *playout)
     playout->conceal_run = 0;
     playout->empty_run = 0;
     memset(&playout->loudness, 0, sizeof playout->loudness);
+    memset(&playout->comfort, 0, sizeof playout->comfort);
 }
 
 /* A moment on the RTP clock. */
@@ -77,17 +78,20 @@ static int32_t ticks_of(const struct playout *playout, size_t n)
     return (int32_t)(n * playout->frame_ticks / playout->frame);
 }
 
-void playout_insert(struct playout *playout, uint16_t seq, uint32_t timestamp, const uint8_t *payload,
-                    size_t len, int64_t now_us)
+bool playout_takes_noise(const struct playout *playout)
 {
-    if (jitter_is_jump(&playout->jitter, seq))
-        playout_reset(playout);
-    jitter_insert(&playout->jitter, seq, timestamp, payload, len, rtp_clock(playout, now_us));
+    return playout->codec.type->conceal == NULL;
 }
 
-static void append_concealed(struct playout *playout, size_t n)
+void playout_insert(struct playout *playout, const struct jitter_packet *packet, int64_t now_us)
 {
-    int16_t *out = playout->pcm + playout->waiting;
+    if (jitter_is_jump(&playout->jitter, packet->seq))
+        playout_reset(playout);
+    jitter_insert(&playout->jitter, packet, rtp_clock(playout, now_us));
+}
+
+static void conceal(struct playout *playout, int16_t *out, size_t n)
+{
     if (playout->codec.type->conceal != NULL) {
         playout->codec.type->conceal(&playout->codec, out, n);
     } else {
@@ -96,8 +100,20 @@ static void append_concealed(struct playout *playout, size_t n)
             out[i] = (int16_t)((playout->history[i % playout->frame] * gain) >> 15);
     }
     playout->conceal_run++;
+}
+
+/* Make up n samples, for a packet that is `missing` or because none is there; true if they conceal something:
+ * a pause has no packets. */
+static bool append_made_up(struct playout *playout, size_t n, bool missing)
+{
+    int16_t *out = playout->pcm + playout->waiting;
+    if (playout->comfort.on)
+        comfort_fill(&playout->comfort, out, n);
+    else
+        conceal(playout, out, n);
     playout->waiting += n;
-    playout->tail_concealed = true;
+    playout->tail_concealed = missing || !playout->comfort.on;
+    return playout->tail_concealed;
 }
 
 static void remember(struct playout *playout, const int16_t *pcm, size_t n)
@@ -118,13 +134,14 @@ static int32_t waited(const struct playout *playout, uint32_t timestamp, uint32_
 static bool should_add(struct playout *playout, uint32_t now)
 {
     struct jitter *jitter = &playout->jitter;
-    uint32_t timestamp;
-    if (!jitter_peek(jitter, &timestamp))
+    const struct jitter_slot *next = jitter_peek(jitter);
+    if (next == NULL)
         return false;
     int32_t half = (int32_t)playout->frame_ticks / 2;
-    bool too_little = waited(playout, timestamp, now) < delay_needed(&jitter->delay) - half;
+    bool too_little = waited(playout, next->timestamp, now) < delay_needed(&jitter->delay) - half;
+    bool quiet = playout->comfort.on || loudness_is_quiet(&playout->loudness);
     jitter->grow &= too_little;
-    return too_little && (jitter->grow || loudness_is_quiet(&playout->loudness));
+    return too_little && (jitter->grow || quiet);
 }
 
 /* True if there is delay to spare for the packet of n samples just taken, it is quiet, and others follow. */
@@ -152,19 +169,14 @@ static bool append_recovered(struct playout *playout)
     return true;
 }
 
-/* Take the next packet and decode it behind the waiting samples, unless it is dropped; false if it is missing
- * for good or not the codec's. */
-static bool append_next(struct playout *playout, uint32_t now)
+/* Decode a packet behind the waiting samples, unless it is dropped; false if it is not the codec's. */
+static bool append_decoded(struct playout *playout, const uint8_t *payload, size_t len, uint32_t timestamp,
+                           uint32_t now)
 {
-    uint8_t payload[MEDIA_PAYLOAD_MAX];
-    uint32_t timestamp;
-    bool present = jitter_peek(&playout->jitter, &timestamp);
-    size_t len = jitter_take(&playout->jitter, payload);
-    if (!present)
-        return append_recovered(playout);
     struct codec *codec = &playout->codec;
     counter *counters = playout->jitter.counters;
     int16_t *out = playout->pcm + playout->waiting;
+    playout->comfort.on = false;
     int decoded = codec->type->decode(codec, payload, len, out, codec->type->packet_max);
     if (decoded <= 0) {
         counter_add(&counters[MALFORMED], 1);
@@ -187,15 +199,34 @@ static bool append_next(struct playout *playout, uint32_t now)
     return true;
 }
 
-/* Make up the rest of a frame for which nothing waits. */
-static void starve(struct playout *playout)
+/* Take the next packet; false if it is missing for good or not the codec's. Comfort noise says what silence
+ * sounds like and takes no time. */
+static bool append_next(struct playout *playout, uint32_t now)
 {
-    append_concealed(playout, playout->frame - playout->waiting);
+    uint8_t payload[MEDIA_PAYLOAD_MAX];
+    const struct jitter_slot *next = jitter_peek(&playout->jitter);
+    bool noise = next != NULL && next->noise;
+    uint32_t timestamp = next != NULL ? next->timestamp : 0;
+    size_t len = jitter_take(&playout->jitter, payload);
+    if (len == 0)
+        return append_recovered(playout);
+    if (!noise)
+        return append_decoded(playout, payload, len, timestamp, now);
+    comfort_hear(&playout->comfort, payload);
+    counter_add(&playout->jitter.counters[PLAYED], 1);
+    return true;
+}
+
+/* Make up the rest of a frame for which nothing waits; true if that conceals something. */
+static bool starve(struct playout *playout)
+{
+    bool concealed = append_made_up(playout, playout->frame - playout->waiting, false);
     jitter_starve(&playout->jitter);
     if (++playout->empty_run == EMPTY_TICKS) {
         playout->empty_run = 0;
         jitter_dry(&playout->jitter);
     }
+    return concealed;
 }
 
 /* Have a whole frame waiting; true if something was made up for it. */
@@ -204,15 +235,12 @@ static bool fill(struct playout *playout, uint32_t now)
     bool concealed = false;
     while (playout->waiting < playout->frame) {
         if (jitter_span(&playout->jitter) == 0) {
-            starve(playout);
-            concealed = true;
+            concealed |= starve(playout);
         } else if (should_add(playout, now)) {
             playout->loudness.quiet_packets = 0;
-            append_concealed(playout, playout->frame);
-            concealed = true;
+            concealed |= append_made_up(playout, playout->frame, false);
         } else if (!append_next(playout, now)) {
-            append_concealed(playout, playout->packet_samples);
-            concealed = true;
+            concealed |= append_made_up(playout, playout->packet_samples, true);
         }
     }
     return concealed;
@@ -224,6 +252,8 @@ bool playout_tick(struct playout *playout, int64_t now_us, int16_t *frame)
     uint32_t now = rtp_clock(playout, now_us);
     if (!jitter_ready(&playout->jitter, now)) {
         memset(frame, 0, bytes);
+        if (playout->comfort.on)
+            comfort_fill(&playout->comfort, frame, playout->frame);
         return false;
     }
     if (jitter_span(&playout->jitter) * playout->packet_samples > SPAN_MAX_FRAMES * playout->frame) {

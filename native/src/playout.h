@@ -2,13 +2,14 @@
  * turn into one frame every 20 ms.
  *
  * Missing audio is made up: by the codec's own concealment if it has one, else by repeating the last
- * frame that was really decoded, ever fainter. The delay is changed here, a frame at a time, as told in
+ * frame that was really decoded, ever fainter; in a pause that the sender announced it is comfort noise. The delay is changed here, a frame at a time, as told in
  * jitter.h. Nothing here allocates between open and close.
  */
 #ifndef CLUTCH_PLAYOUT_H
 #define CLUTCH_PLAYOUT_H
 
 #include "codec.h"
+#include "comfort.h"
 #include "jitter.h"
 #include "loudness.h"
 
@@ -25,6 +26,7 @@ struct playout {
     uint32_t empty_run;    /* ticks that found no packet since then */
     bool tail_concealed;   /* the last block in pcm was made up; what a tick leaves over is part of it */
     struct loudness loudness;
+    struct comfort comfort; /* on in a pause that the sender told us of */
     int16_t history[MEDIA_FRAME_MAX]; /* the last `frame` decoded samples */
     struct jitter jitter;             /* begins with playout_attach */
     int16_t pcm[];                    /* room for a frame and the longest packet */
@@ -42,9 +44,11 @@ void playout_attach(struct playout *playout, counter *counters);
 /* Forget all audio, waiting or remembered, and start again. */
 void playout_reset(struct playout *playout);
 
-/* A packet's payload came: 1 <= len <= MEDIA_PAYLOAD_MAX. */
-void playout_insert(struct playout *playout, uint16_t seq, uint32_t timestamp, const uint8_t *payload,
-                    size_t len, int64_t now_us);
+/* True if the codec leaves comfort noise to RFC 3389: then it may come. */
+bool playout_takes_noise(const struct playout *playout);
+
+/* A packet came. */
+void playout_insert(struct playout *playout, const struct jitter_packet *packet, int64_t now_us);
 
 /* Play the next frame into room for playout->frame samples. True if any of it was made up. */
 bool playout_tick(struct playout *playout, int64_t now_us, int16_t *frame);

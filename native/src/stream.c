@@ -136,6 +136,7 @@ int stream_prepare(const struct stream *stream, const struct media_params *param
 {
     bool valid = params->payload_type >= 0 && params->payload_type <= RTP_PAYLOAD_TYPE_MAX
                  && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
+                 && params->comfort_noise >= 0 && params->comfort_noise <= RTP_PAYLOAD_TYPE_MAX
                  && params->timeout_ms >= 0 && params->event_clock_hz >= 0;
     *parts = (struct stream_parts){0};
     int error = valid ? playout_open(&parts->playout, params) : -EINVAL;
@@ -317,6 +318,12 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
     stream->peer_known = true;
 }
 
+static uint8_t noise_payload_type(const struct stream *stream)
+{
+    int32_t agreed = stream->params.comfort_noise;
+    return (uint8_t)(agreed != 0 ? agreed : RTP_COMFORT_NOISE);
+}
+
 /* An accepted packet, as our reports will tell of it. */
 static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bool audio, int64_t now_us)
 {
@@ -346,13 +353,14 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len,
     }
     if (stream->playout == NULL || !stream->params.receive)
         return;
+    bool key = rtp.payload_type == stream->params.telephone_event;
     bool audio = rtp.payload_type == stream->params.payload_type;
-    if (!audio && rtp.payload_type != stream->params.telephone_event) {
-        if (rtp.payload_type != RTP_COMFORT_NOISE)
-            count(stream, WRONG_PAYLOAD);
+    bool noise = !audio && !key && rtp.payload_type == noise_payload_type(stream);
+    if (noise ? !playout_takes_noise(stream->playout) : !audio && !key) {
+        counter_add(&stream->counters[WRONG_PAYLOAD], !noise);
         return;
     }
-    if (audio ? rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX : rtp.len < DTMF_PAYLOAD) {
+    if (key ? rtp.len < DTMF_PAYLOAD : rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX) {
         count(stream, MALFORMED);
         return;
     }
@@ -364,11 +372,12 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len,
     stream->received_us = now_us;
     stream->timed_out = false;
     admit_ssrc(stream, rtp.ssrc);
-    note_arrival(stream, &rtp, audio, now_us);
-    if (audio)
-        playout_insert(stream->playout, rtp.seq, rtp.timestamp, rtp.payload, rtp.len, now_us);
-    else
+    note_arrival(stream, &rtp, !key, now_us);
+    struct jitter_packet sound = {rtp.seq, rtp.timestamp, rtp.payload, rtp.len, noise};
+    if (key)
         hear_key(stream, &rtp, now_us);
+    else
+        playout_insert(stream->playout, &sound, now_us);
 }
 
 /* ---- the tick ---- */
@@ -387,18 +396,25 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
 static void send_audio(struct stream *stream, struct media_tick *tick)
 {
     struct codec *codec = &stream->playout->codec;
-    int len = codec->type->encode(codec, tick->downlink, stream->playout->frame, tick->packet + RTP_HEADER);
-    if (len <= 0) {
-        stream->audio_sent &= len < 0; /* what comes after silence is marked (RFC 3551 section 4.1) */
+    size_t frame = stream->playout->frame;
+    uint8_t *payload = tick->packet + RTP_HEADER;
+    int len = -1;
+    if (stream->params.dtx && playout_takes_noise(stream->playout))
+        len = comfort_send(&stream->quiet, tick->downlink, frame, payload);
+    bool noise = len >= 0;
+    if (!noise)
+        len = codec->type->encode(codec, tick->downlink, frame, payload);
+    bool marker = !stream->audio_sent && !noise;
+    if (len >= 0)
+        stream->audio_sent = len > 0 && !noise; /* what comes after silence is marked (RFC 3551 section 4.1) */
+    if (len <= 0)
         return;
-    }
     struct rtp_packet rtp = {
-        .payload_type = (uint8_t)stream->params.payload_type,
-        .marker = !stream->audio_sent,
+        .payload_type = noise ? noise_payload_type(stream) : (uint8_t)stream->params.payload_type,
+        .marker = marker,
         .timestamp = stream->timestamp,
         .len = (size_t)len,
     };
-    stream->audio_sent = true;
     send_packet(stream, tick, &rtp);
 }
 

@@ -63,9 +63,10 @@ struct stream {
     uint32_t ssrc;
     uint32_t timestamp;
     uint32_t peer_ssrc;
+    uint32_t quiet; /* soft frames in a row (comfort.h) */
     uint16_t seq;
     bool peer_known;
-    bool audio_sent;
+    bool audio_sent; /* the last packet was audio, and nothing was left out since */
     bool timed_out;
     uint32_t event_count;
     struct media_event events[STREAM_EVENTS];
