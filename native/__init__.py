@@ -11,6 +11,7 @@ from native.mixer import Member, Mixer, MixParams
 from native.plane import FrameTuple, Plane, Stream
 from native.recorder import Recorder, Recording, RecordingNews
 from native.resample import Resampler
+from native.room import Room
 from native.values import (
     CODECS,
     SUITES,
@@ -49,6 +50,7 @@ __all__ = [
     "RecordingNews",
     "Report",
     "Resampler",
+    "Room",
     "Stats",
     "Stream",
     "Tick",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from native.errors import MediaError, check
 from native.library import features, load
 from native.recorder import Recording
+from native.room import Room
 from native.values import (
     Closed,
     Event,
@@ -148,10 +149,12 @@ class Plane:
     ) -> None:
         self._ffi, self._lib = ffi, lib = load()
         self._streams: dict[int, Stream] = {}
+        self._rooms: set[Room] = set()
         local = ffi.new("struct endpoint *")
         write_endpoint(local, (local_ip, 0), ffi)
         if options.backend not in features():
-            raise MediaError(errno.ENOTSUP, f"this build has no backend {options.backend!r}")
+            why = f"start the media plane: no backend {options.backend!r} in this build"
+            raise MediaError(errno.ENOTSUP, why)
         made = ffi.new("struct plane **")
         opened = lib.plane_open(made, local, first_port, last_port, write_options(options, ffi))
         check(opened, f"start the media plane on {options.backend}")
@@ -193,6 +196,14 @@ class Plane:
         self._streams[stream.id] = stream
         return stream
 
+    def open_room(self) -> Room:
+        """Raises `MediaError`: EMFILE if there is a room for every port already, ENOMEM."""
+        made = self._ffi.new("struct room **")
+        check(self._lib.room_open(self._plane, made), "open a room")
+        room = Room(made[0], self._rooms.discard)
+        self._rooms.add(room)
+        return room
+
     def begin_drain(self) -> None:
         """Do this first when `wake_fd` is readable, then exhaust `events` and `frames`."""
         self._lib.plane_begin_drain(self._plane)
@@ -224,6 +235,11 @@ class Plane:
             self._lib.plane_counters(self._plane, frames, events, sends)
         return frames[0], events[0], sends[0]
 
+    @property
+    def dropped(self) -> int:
+        """Packets that came and no stream saw, as far as the backend knows: broken ones, or too many."""
+        return 0 if self._closed else self._lib.plane_dropped(self._plane)
+
     def close(self) -> None:
         """Stop the thread, close every stream, free everything. Waits for the thread: a few ms at most.
 
@@ -234,4 +250,6 @@ class Plane:
             for stream in self._streams.values():
                 stream._forget()
             self._streams.clear()
+            for room in list(self._rooms):
+                room.close()
             self._lib.plane_close(self._plane)

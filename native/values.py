@@ -27,6 +27,9 @@ SUITES: Mapping[str, int] = {
 }
 """Crypto suites of SRTP in the order of `enum srtp_suite`, with the length of a master key and its salt."""
 
+XDP_MODES = ("auto", "driver", "generic")
+"""In the order of `enum xdp_mode`; every interface can do the last."""
+
 CNAME_BYTES = 16
 """Length of a stream's name in reports: 96 random bits in base64 (RFC 7022 section 4.2)."""
 
@@ -111,6 +114,8 @@ class PlaneOptions(NamedTuple):
     """The CPU that the reactor thread stays on; -1: any."""
     busy_poll_us: int = 0
     """How long the kernel polls the device for a socket that waits (SO_BUSY_POLL); 0: never."""
+    xdp_mode: str = "auto"
+    """Where af_xdp takes packets: one of `XDP_MODES`."""
 
 
 class Stats(NamedTuple):
@@ -227,7 +232,7 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
 
 
 def write_options(options: PlaneOptions, ffi: FFI) -> NativeOptions:
-    """The C form of options. Raises `MediaError` (EINVAL) for a name that is too long to exist."""
+    """The C form of options. Raises `MediaError` (EINVAL) for a mode or a name that cannot exist."""
     made = ffi.new("struct plane_options *")
     for name in ("backend", "interface"):
         value: str = getattr(options, name)
@@ -236,6 +241,9 @@ def write_options(options: PlaneOptions, ffi: FFI) -> NativeOptions:
         setattr(made, name, value.encode())
     made.cpu = options.cpu
     made.busy_poll_us = options.busy_poll_us
+    if options.xdp_mode not in XDP_MODES:
+        raise MediaError(errno.EINVAL, f"no XDP mode is called {options.xdp_mode!r}")
+    made.xdp_mode = XDP_MODES.index(options.xdp_mode)
     return made
 
 

@@ -13,12 +13,14 @@ from clutch.node.config import HttpConfig
 from clutch.node.errors import NodeError
 
 _DEFAULT = HttpConfig()
+DEFAULT_URL = f"http://{_DEFAULT.host}:{_DEFAULT.port}"
+"""Where a node with default settings answers."""
 TIMEOUT_S = 5.0
 """How long a node may take to answer."""
 
 
 @click.command()
-@click.option("--url", default=f"http://{_DEFAULT.host}:{_DEFAULT.port}", show_default=True, help="The node.")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="The node.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the node answered, as JSON.")
 def status(url: str, as_json: bool) -> None:
     """Show a running node's calls, resources and features. Exits with 1 if none answers."""

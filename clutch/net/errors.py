@@ -21,6 +21,15 @@ class PortInUse(NetworkError):
         """The process that has it, as ``name (pid 42)``, if this machine tells."""
 
 
+class RoomError(Exception):
+    """Not possible in this room: a stream that is closed, of another plane, or not where it would have to be;
+    or the plane cannot do it now. Nothing has happened."""
+
+
+class BackendUnavailable(NetworkError):
+    """No backend that the media plane was told to use works on this machine."""
+
+
 class ResolveFailed(NetworkError):
     """A host name has no address."""
 

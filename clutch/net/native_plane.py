@@ -22,8 +22,12 @@ from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTim
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.errors import UnsupportedCodec
 from clutch.media.params import Address, RtpParams
+from clutch.net.errors import BackendUnavailable, RoomError
 from clutch.net.native_recording import NativeRecording, Recordings
+from clutch.net.native_room import NativeRoomCore
+from clutch.net.plane import RtpStream
 from clutch.net.reports import new_cname
+from clutch.net.room import MixRoom, Rooms
 
 MAX_EVENTS = 64
 """Events that may wait for `next_event`; later ones are lost until there is room."""
@@ -36,17 +40,20 @@ class NativePlane:
     """`MediaPlane` in C.
 
     `host` is the IP address to bind; streams use the even ports of `ports` for RTP and those above for RTCP,
-    the least recently used first. `options` say which backend carries the packets, and how. `randbits` gives
-    n random bits for SSRCs, first numbers and names.
+    the least recently used first. `options` say which backend carries the packets, and how: the first that
+    works on this machine. `randbits` gives n random bits for SSRCs, first numbers and names.
     """
 
     _host: str
     _ports: range = attrs.field(alias="ports")
-    _options: native.PlaneOptions = attrs.field(default=native.PlaneOptions(), alias="options")
+    _options: Sequence[native.PlaneOptions] = attrs.field(default=(native.PlaneOptions(),), alias="options")
     _randbits: Callable[[int], int] = secrets.randbits
     _plane: native.Plane | None = attrs.field(init=False, default=None, repr=False)
     _streams: dict[int, NativeRtpStream] = attrs.field(init=False, factory=dict)
+    _rooms: Rooms = attrs.field(init=False, factory=Rooms, repr=False)
     _recordings: Recordings = attrs.field(init=False, repr=False)
+    backend: str = attrs.field(init=False, default="")
+    """See `MediaPlane.backend`; with what was tried before, and why it does not work. Empty before `run`."""
 
     @property
     def codecs(self) -> frozenset[str]:
@@ -77,9 +84,18 @@ class NativePlane:
         self._streams[core.id] = stream
         return stream
 
+    def open_room(self) -> MixRoom:
+        """See `MediaPlane.open_room`."""
+        if self._plane is None:
+            raise RuntimeError("open a room while the plane runs")
+        try:
+            return self._rooms.open(NativeRoomCore(self._plane.open_room(), self._find))
+        except native.MediaError as error:
+            raise RoomError(str(error)) from error
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """See `MediaPlane.run`. Raises `native.MediaError` if the plane cannot be started."""
-        plane = native.Plane(self._host, self._ports[0], self._ports[-1], self._options)
+        """See `MediaPlane.run`. Raises `BackendUnavailable` if none of `options` works."""
+        plane = self._open_plane()
         self._plane, self._recordings = plane, Recordings()
         try:
             async with trio.open_nursery() as nursery:
@@ -92,8 +108,22 @@ class NativePlane:
             self._plane = None
             for stream in list(self._streams.values()):
                 stream.close()
+            self._rooms.close()
             plane.close()
             self._recordings.close()
+
+    def _open_plane(self) -> native.Plane:
+        """The plane on the first backend that works."""
+        refusals: list[str] = []
+        for options in self._options:
+            try:
+                plane = native.Plane(self._host, self._ports[0], self._ports[-1], options)
+            except native.MediaError as error:
+                refusals.append(f"could not {error.strerror}")
+            else:
+                self.backend = "; ".join([plane.backend, *refusals])
+                return plane
+        raise BackendUnavailable("; ".join(refusals))
 
     def _drain(self, plane: native.Plane) -> None:
         """Deliver everything that waits. Streams that are closed already are passed over."""
@@ -106,8 +136,15 @@ class NativePlane:
             if (stream := streams.get(key)) is not None:
                 stream._deliver(MediaFrame(tick, rate_hz, uplink, downlink, concealed))
 
+    def _find(self, stream: RtpStream) -> native.Stream:
+        if isinstance(stream, NativeRtpStream) and self._streams.get(stream._core.id) is stream:
+            return stream._core
+        raise RoomError("a room is for open streams of its own plane")
+
     def _forget(self, key: int) -> None:
-        self._streams.pop(key, None)
+        stream = self._streams.pop(key, None)
+        if stream is not None:
+            self._rooms.forget(stream)
 
 
 @attrs.define(eq=False)

@@ -31,12 +31,60 @@ class RtpStream(MediaStream, Protocol):
         such thing: tap the stream. Raises `RecordError` if the recording cannot begin."""
 
 
+class Room(Protocol):
+    """Streams that hear one another: each hears all the others, never itself (native/src/mixer.h).
+
+    Whatever their codecs and rates are. What is queued for a stream by `send` is heard by that one alone, on
+    top of the others; taps and recordings have what it says as uplink and all that it hears as downlink. A
+    stream is in one room at a time, and leaves it when it is closed. Changes are heard from the next tick on.
+
+    Everything raises `RoomError`, and then changes nothing, if the room is closed, the stream is not in it,
+    or the plane cannot do it now. Decibels are of amplitude, from -24 to 24; ValueError for others.
+    """
+
+    def join(
+        self,
+        stream: RtpStream,
+        *,
+        gain_db: float = 0.0,
+        muted: bool = False,
+        whisper_to: RtpStream | None = None,
+    ) -> None:
+        """Let an open stream of the plane in, out of the room where it was. It may not be in this one yet."""
+
+    def leave(self, stream: RtpStream) -> None:
+        """Let it out: it hears only what is queued for it. What was whispered to it is heard by nobody.
+
+        Nothing if it is not here.
+        """
+
+    def set_gain(self, stream: RtpStream, gain_db: float) -> None:
+        """How much louder the others hear it."""
+
+    def mute(self, stream: RtpStream, *, on: bool = True) -> None:
+        """Nobody hears it; it hears all the others."""
+
+    def whisper_to(self, stream: RtpStream, ear: RtpStream | None) -> None:
+        """Only `ear`, in the same room, hears it; None: everybody again. It hears all the others."""
+
+    def duck(self, stream: RtpStream, by_db: float) -> None:
+        """How much more quietly it hears the others while something is audible that is for it alone: queued
+        by `send`, or whispered."""
+
+    def close(self) -> None:
+        """Let everybody out. Idempotent, never raises."""
+
+
 class MediaPlane(MediaPort[RtpStream], Protocol):
     """A plane: the streams of many calls, paced together."""
 
     @property
     def codecs(self) -> frozenset[str]:
         """Values of `Codec.name` that streams can be connected with."""
+
+    @property
+    def backend(self) -> str:
+        """What carries the packets, and what it got of the machine; for people."""
 
     @property
     def ports_in_use(self) -> int:
@@ -46,6 +94,10 @@ class MediaPlane(MediaPort[RtpStream], Protocol):
     def dropped(self) -> Mapping[str, int]:
         """What this side was too slow for since the plane runs: tapped ``frames``, ``events``, and
         ``packets`` that the kernel did not take."""
+
+    def open_room(self) -> Room:
+        """A room for streams of this plane. Raises `RoomError` if there is one for every port already, and
+        RuntimeError while the plane does not run."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve streams until cancelled; `open` works from the start report on. Closes what is left open."""

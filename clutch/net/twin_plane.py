@@ -16,12 +16,15 @@ from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats
 from actors.runtime import LossyReceiver, LossySender, open_lossy
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import FORMATS
-from clutch.media.stream import DueReport, Tick, TwinStream
+from clutch.media.stream import DueReport, Played, Tick, TwinStream
 from clutch.media.uplink import Idle, StreamEvent
-from clutch.net.errors import NetworkError
+from clutch.net.errors import NetworkError, RoomError
 from clutch.net.link import Datagrams, Network
+from clutch.net.plane import RtpStream
 from clutch.net.protection import Protection
 from clutch.net.reports import new_cname, read_report, write_report
+from clutch.net.room import MixRoom, Rooms
+from clutch.net.twin_room import TwinRoomCore
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
 
@@ -54,6 +57,8 @@ class TwinPlane:
     _free: deque[int] = attrs.field(alias="ports", converter=_even)
     _randbits: Callable[[int], int] = secrets.randbits
     _streams: dict[TwinRtpStream, None] = attrs.field(init=False, factory=dict)
+    _rooms: Rooms = attrs.field(init=False, factory=Rooms, repr=False)
+    _mixing: list[TwinRoomCore] = attrs.field(init=False, factory=list, repr=False)
     _nursery: trio.Nursery | None = attrs.field(init=False, default=None)
     _opened: trio.Event = attrs.field(init=False, factory=trio.Event)
 
@@ -61,6 +66,11 @@ class TwinPlane:
     def codecs(self) -> frozenset[str]:
         """See `MediaPlane.codecs`: no Opus here."""
         return frozenset(FORMATS)
+
+    @property
+    def backend(self) -> str:
+        """See `MediaPlane.backend`."""
+        return "twin: sockets in Python"
 
     @property
     def ports_in_use(self) -> int:
@@ -86,6 +96,14 @@ class TwinPlane:
         self._opened.set()
         return stream
 
+    def open_room(self) -> MixRoom:
+        """See `MediaPlane.open_room`."""
+        if self._nursery is None:
+            raise RuntimeError("open a room while the plane runs")
+        core = TwinRoomCore(self._find, self._mixing)
+        self._mixing.append(core)
+        return self._rooms.open(core)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See `MediaPlane.run`."""
         try:
@@ -100,6 +118,7 @@ class TwinPlane:
             self._nursery = None
             for stream in list(self._streams):
                 stream.close()
+            self._rooms.close()
 
     async def _pump(self) -> None:
         """Tick all streams as long as there are any."""
@@ -109,7 +128,10 @@ class TwinPlane:
             await trio.sleep_until(due)
             now_us = _now_us()
             for stream in list(self._streams):
-                stream._tick(now_us)
+                if not any(room.holds(stream) for room in self._mixing):
+                    stream._tick(now_us)
+            for room in self._mixing:
+                room.tick(now_us)
 
     def _bind(self) -> tuple[Datagrams, Datagrams]:
         """Sockets for RTP and RTCP on the first pair of ports that is really free."""
@@ -131,8 +153,16 @@ class TwinPlane:
             rtp.close()
             raise
 
+    def _find(self, stream: RtpStream) -> TwinRtpStream:
+        if isinstance(stream, TwinRtpStream) and stream in self._streams:
+            return stream
+        raise RoomError("a room is for open streams of its own plane")
+
     def _forget(self, stream: TwinRtpStream) -> None:
         self._streams.pop(stream, None)
+        self._rooms.forget(stream)
+        for room in self._mixing:
+            room.forget(stream)
         self._free.append(stream.local[1])
 
 
@@ -254,10 +284,22 @@ class TwinRtpStream:
         else:
             self._core.receive(packet, source, _now_us())
 
+    def play(self, now_us: int) -> Played | None:
+        """See `Seated.play`."""
+        return self._core.play(now_us)
+
+    def emit(self, played: Played, pcm: bytes, now_us: int) -> None:
+        """See `Seated.emit`."""
+        self._deliver(self._core.emit(played, pcm, now_us))
+        self._tell()
+
     def _tick(self, now_us: int) -> None:
         tick = self._core.tick(now_us)
         if tick is not None:
             self._deliver(tick)
+        self._tell()
+
+    def _tell(self) -> None:
         for event in self._core.take_events():
             with suppress(trio.WouldBlock):
                 self._events.send_nowait(_public(event))

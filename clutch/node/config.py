@@ -59,6 +59,20 @@ class IpAddress:
         return True
 
 
+@attrs.frozen
+class InterfaceName:
+    """The name of a network interface: Linux has room for 15 bytes."""
+
+    @property
+    def text(self) -> str:
+        """See `Rule`."""
+        return "the name of a network interface"
+
+    def holds(self, value: str) -> bool:
+        """See `Rule`."""
+        return 0 < len(value.encode()) <= 15 and not any(c == "/" or c.isspace() for c in value)
+
+
 Port: TypeAlias = Annotated[int, Between(0, 65_535)]
 Host: TypeAlias = Annotated[str, IpAddress()]
 
@@ -127,6 +141,14 @@ class MediaConfig:
 
     plane: Literal["auto", "native", "twin"] = "auto"
     """The C core, its Python twin, or the C core if it was built."""
+    backend: Literal["auto", "udp", "io_uring", "af_xdp"] = "auto"
+    """How the C core gets its packets."""
+    interface: Annotated[str, InterfaceName()] | None = None
+    """The network interface that af_xdp attaches to."""
+    cpu: Annotated[int, Between(0, 1023)] | None = None
+    """The CPU that the C core's thread stays on; any, if None."""
+    busy_poll_us: Annotated[int, Between(0, 1_000_000)] = 0
+    """How long the kernel looks for packets in the device itself before the C core's thread sleeps."""
 
 
 @attrs.frozen

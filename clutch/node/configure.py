@@ -15,7 +15,7 @@ from cattrs import AttributeValidationNote, Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn
 
-from clutch.node.config import AGENTS, AgentConfig, Config, Rule, Secret
+from clutch.node.config import AGENTS, AgentConfig, Config, MediaConfig, Rule, Secret
 from clutch.node.errors import ConfigError
 
 T = TypeVar("T")
@@ -82,6 +82,7 @@ def _put(table: dict[str, Any], path: Sequence[str], value: object) -> None:
 
 def _conflicts(config: Config) -> Iterator[str]:
     """Rules between keys."""
+    yield from _media_conflicts(config.media)
     sip, rtp = config.sip, config.rtp
     if ipaddress.ip_address(sip.public_address or sip.host).is_unspecified:
         yield (
@@ -92,6 +93,20 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield f"rtp.first_port = {rtp.first_port}: must not be above rtp.last_port, {rtp.last_port}"
     elif rtp.first_port == rtp.last_port and rtp.first_port % 2:
         yield f"rtp.first_port = {rtp.first_port}: must be even if it is the only port; RTP has even ones"
+
+
+def _media_conflicts(media: MediaConfig) -> Iterator[str]:
+    if media.plane == "twin":
+        for key in ("backend", "interface", "cpu", "busy_poll_us"):
+            value = getattr(media, key)
+            if value != getattr(MediaConfig(), key):
+                yield f"media.{key} = {json.dumps(value)}: must not be set with media.plane = twin"
+    elif media.backend == "af_xdp" and media.interface is None:
+        yield 'media.backend = "af_xdp": must come with a media.interface to attach to'
+    elif media.backend in ("udp", "io_uring") and media.interface is not None:
+        yield f'media.interface = "{media.interface}": must not be set with media.backend = {media.backend}'
+    if media.backend == "io_uring" and media.busy_poll_us:
+        yield f"media.busy_poll_us = {media.busy_poll_us}: must be 0 with media.backend = io_uring"
 
 
 class _BrokenRule(ValueError):

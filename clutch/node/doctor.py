@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import enum
 import errno
 import os
@@ -14,7 +13,6 @@ import attrs
 import native
 
 _AF_XDP = 44
-_SYS_IO_URING_SETUP = 425  # the same on every architecture that Debian has
 
 
 class State(enum.Enum):
@@ -52,9 +50,13 @@ class Findings:
 
 
 def probe() -> Findings:
-    """Ask the compiled library and the kernel. Takes well under a millisecond and changes nothing."""
-    kernel = {"io_uring": _refusal(_try_io_uring()), "af_xdp": _refusal(_try_af_xdp())}
-    return Findings(native.features(), native.reason, kernel)
+    """Ask the compiled library and the kernel. Takes a few milliseconds at most and changes nothing."""
+    built = native.features()
+    kernel = {
+        "io_uring": _refusal(_try_io_uring() if "io_uring" in built else 0),
+        "af_xdp": _refusal(_try_af_xdp()),
+    }
+    return Findings(built, native.reason, kernel)
 
 
 def features(findings: Findings) -> list[Feature]:
@@ -62,7 +64,7 @@ def features(findings: Findings) -> list[Feature]:
     return [
         _native(findings),
         Feature("twin", State.AVAILABLE, "the media plane in Python; G.711 and L16"),
-        Feature("udp", State.AVAILABLE, f"RTP over UDP sockets, by the {_plane(findings)}"),
+        Feature("udp", State.AVAILABLE, f"RTP over UDP sockets, by the {_plane(findings)}; {_CHOICE['udp']}"),
         _kernel_backend("io_uring", findings),
         _kernel_backend("af_xdp", findings),
         _opus(findings),
@@ -77,6 +79,12 @@ def available(findings: Findings) -> list[str]:
 
 _NOT_YET = "nothing to install: this version of clutch does not have it"
 _REBUILD = "apt-get install gcc python3-dev pkg-config libopus-dev, then: python native/build.py"
+_PACKAGES = {"io_uring": "liburing-dev", "af_xdp": "clang llvm libbpf-dev"}
+_CHOICE = {
+    "udp": "media.backend = auto takes it",
+    "io_uring": "for media.backend = io_uring",
+    "af_xdp": "media.backend = auto takes it where media.interface is set",
+}
 
 
 def _plane(findings: Findings) -> str:
@@ -100,10 +108,11 @@ def _kernel_backend(name: str, findings: Findings) -> Feature:
     refusal = findings.kernel[name]
     kernel = f"the kernel refuses it: {refusal}" if refusal else "the kernel has it"
     if name not in findings.built:
-        return Feature(name, State.NOT_BUILT, f"no such backend in this build; {kernel}", _NOT_YET)
+        packages = f"apt-get install {_PACKAGES[name]}, then: python native/build.py"
+        return Feature(name, State.NOT_BUILT, "no such backend in this build", packages)
     if refusal:
         return Feature(name, State.MISSING, kernel, "another kernel, or the capabilities it asks for")
-    return Feature(name, State.AVAILABLE, kernel)
+    return Feature(name, State.AVAILABLE, f"{kernel}; {_CHOICE[name]}")
 
 
 def _refusal(code: int) -> str:
@@ -111,11 +120,12 @@ def _refusal(code: int) -> str:
 
 
 def _try_io_uring() -> int:
-    """0, or the errno that says no. A ring of no entries is refused by every kernel that has rings."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall(_SYS_IO_URING_SETUP, 0, None)
-    code = ctypes.get_errno()
-    return 0 if code in (errno.EINVAL, errno.EFAULT) else code
+    """0, or the errno that says no. An idle plane binds no port."""
+    try:
+        native.Plane("127.0.0.1", 1024, 1025, native.PlaneOptions("io_uring")).close()
+    except native.MediaError as error:
+        return error.errno or errno.ENOTSUP
+    return 0
 
 
 def _try_af_xdp() -> int:

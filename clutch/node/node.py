@@ -94,6 +94,7 @@ class Node:
             "calls": len(self.calls),
             "tasks": trio.lowlevel.current_statistics().tasks_living,
             "fds": len(os.listdir("/proc/self/fd")),
+            "media": self.plane.backend,
             "rtp_ports": self.plane.ports_in_use,
             "media_dropped": self.plane.dropped,
             "uptime_s": round(time.monotonic() - self._started_at, 1),
@@ -195,14 +196,15 @@ async def open_node(
     network = network or TrioNetwork()
     dialplan = make_dialplan(config.dialplan)
     ports = range(config.rtp.first_port, config.rtp.last_port + 1)
-    plane = make_plane(config.media.plane, network, config.sip.host, ports)
+    plane = make_plane(config.media, network, config.sip.host, ports)
     if config.recording.enabled:
         _make_folder(config.recordings)
     async with open_system() as system:
         node = Node(config, system, plane, Calls(config.limits.max_calls), dialplan, network, new_sid)
         system.observe.subscribe(node.journal.note)
         await node.start(http=http)
-        log.info("node.up", sip=[str(bind) for bind in node.endpoint.addresses], http=node.http_urls)
+        sip = [str(bind) for bind in node.endpoint.addresses]
+        log.info("node.up", sip=sip, http=node.http_urls, media=plane.backend)
         try:
             yield node
         finally:

@@ -28,6 +28,7 @@ from clutch.net.plane import MediaPlane, RtpStream
 from clutch.net.sip.endpoint import SipEndpoint
 from clutch.net.sip.session import SipSession
 from clutch.net.sip.transports import Bind
+from clutch.node.config import MediaConfig
 from clutch.node.errors import NodeError
 from clutch.node.journal import Journal
 from clutch.node.planes import make_plane
@@ -82,7 +83,7 @@ async def open_phone(dial: Dial, caller: AgentPort, network: Network | None = No
     """
     network = network or TrioNetwork()
     target, host = await _target(dial.target, network)
-    plane = make_plane("auto", network, host, PORTS)
+    plane = make_plane(MediaConfig(), network, host, PORTS)
     terms = Terms(dial.codecs).only(plane.codecs)
     if not terms.codecs:
         raise NodeError(f"this build cannot code {', '.join(dial.codecs)}; see: clutch doctor")

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import native
 from clutch.net.link import Network
 from clutch.net.native_plane import NativePlane
 from clutch.net.plane import MediaPlane
 from clutch.net.twin_plane import TwinPlane
+from clutch.node.config import MediaConfig
 from clutch.node.errors import NodeError
 
 
-def make_plane(
-    kind: Literal["auto", "native", "twin"], network: Network, host: str, ports: range
-) -> MediaPlane:
+def make_plane(config: MediaConfig, network: Network, host: str, ports: range) -> MediaPlane:
     """The plane that the configuration asks for, binding `host` on `ports`; it is run by the node.
 
     The native plane has its own sockets and its own clock; the twin has those of `network` and Trio. Raises
-    `NodeError` if the native plane is asked for and was not built.
+    `NodeError` if the native plane is asked for, or a backend, which only it has, and was not built.
     """
-    if kind == "twin" or (kind == "auto" and not native.available):
+    wanted = config.plane == "native" or config.backend != "auto"
+    if config.plane == "twin" or not (wanted or native.available):
         return TwinPlane(network, host, ports)
     if not native.available:
-        raise NodeError(f"media.plane = native: {native.reason}")
-    return NativePlane(host, ports)
+        key, value = ("plane", "native") if config.plane == "native" else ("backend", config.backend)
+        raise NodeError(f"media.{key} = {value}: {native.reason}")
+    return NativePlane(host, ports, backends(config))
+
+
+def backends(config: MediaConfig) -> list[native.PlaneOptions]:
+    """What to try, best first.
+
+    ``auto`` takes an interface for a wish to use AF_XDP. io_uring costs what `udp` costs, and many machines
+    forbid it: it is only taken when it is asked for.
+    """
+    names = [config.backend]
+    if config.backend == "auto":
+        names = ["af_xdp", "udp"] if config.interface else ["udp"]
+    cpu = -1 if config.cpu is None else config.cpu
+    return [native.PlaneOptions(name, config.interface or "", cpu, config.busy_poll_us) for name in names]

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from actors import ChildSpec, Context, Restart, System
-from clutch.net.errors import AddressUnavailable, NetworkError, PortInUse
+from clutch.net.errors import AddressUnavailable, BackendUnavailable, NetworkError, PortInUse
 from clutch.node.errors import NodeError, first_error
 
 
@@ -42,6 +42,8 @@ def _advice(name: str, refusal: Exception) -> str:
     """Which keys to set if a service cannot have its address: they are in the table of its name."""
     if isinstance(refusal, PortInUse):
         return f"; choose another with --set {name}.port=PORT"
+    if isinstance(refusal, BackendUnavailable):
+        return "; see: clutch doctor"
     if isinstance(refusal, AddressUnavailable):
         return f"; look at {name}.host and {name}.port"
     return ""

@@ -153,12 +153,20 @@ struct recording_news {
     bool over;        /* the last news: the file is closed */
 };
 
+/* Where on its interface the af_xdp backend takes packets. */
+enum xdp_mode {
+    XDP_MODE_AUTO,   /* driver, else generic */
+    XDP_MODE_DRIVER, /* in the driver, before the kernel makes an skb */
+    XDP_MODE_GENERIC /* after that: every interface has it, and it saves less */
+};
+
 /* How a plane works. Strings end with a zero byte. */
 struct plane_options {
     char backend[16];     /* "udp"; more if this build has them (native_features) */
     char interface[16];   /* the network interface that a backend attaches to; empty: none */
     int32_t cpu;          /* the CPU that the reactor thread stays on; -1: any */
     int32_t busy_poll_us; /* how long the kernel polls the device for a waiting socket (SO_BUSY_POLL); 0: never */
+    int32_t xdp_mode;     /* enum xdp_mode */
 };
 
 /* ---- build ---- */
@@ -233,6 +241,7 @@ size_t plane_frames(struct plane *plane, struct frame_line *lines, size_t room);
 const uint8_t *plane_frame_memory(const struct plane *plane, size_t *size);
 void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *events_lost,
                     uint64_t *send_failures);
+uint64_t plane_dropped(const struct plane *plane); /* packets that came, and that no stream saw */
 
 int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname,
              struct leg **leg);
@@ -244,6 +253,15 @@ int leg_tap(struct leg *leg, bool on);
 int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms, uint32_t gap_ms);
 void leg_close(struct leg *leg);
 void leg_release(struct leg *leg);
+
+/* ---- rooms (room.h), as legs ---- */
+
+struct room;
+int room_open(struct plane *plane, struct room **room);
+int room_join(struct room *room, struct leg *leg, const struct mix_params *params, struct leg *ear);
+int room_set(struct room *room, struct leg *leg, const struct mix_params *params, struct leg *ear);
+int room_leave(struct room *room, struct leg *leg);
+void room_close(struct room *room);
 
 /* ---- recordings (recorder.h): for the plane's thread; the last two for whoever has no plane ---- */
 

@@ -7,6 +7,9 @@ static const struct backend_kind *const KINDS[] = {
 #ifdef HAVE_IO_URING
     &backend_uring,
 #endif
+#ifdef HAVE_BPF
+    &backend_xdp,
+#endif
 };
 
 const struct backend_kind *backend_find(const char *name)

@@ -88,10 +88,16 @@ struct backend_kind {
     int (*send)(struct backend *backend, struct leg_socket *socket, const uint8_t *data, size_t len,
                 const struct endpoint *to);
     void (*flush)(struct backend *backend);
+
+    /* ---- the caller's thread ---- */
+
+    /* Packets that came for the plane and were dropped before the reactor saw them; NULL if nobody knows. */
+    uint64_t (*dropped)(const struct backend *backend);
 };
 
 extern const struct backend_kind backend_udp;   /* epoll and plain sockets: everywhere */
 extern const struct backend_kind backend_uring; /* with HAVE_IO_URING */
+extern const struct backend_kind backend_xdp;   /* with HAVE_BPF */
 
 /* The backend of that name, or NULL if this build has none. */
 const struct backend_kind *backend_find(const char *name);

@@ -7,6 +7,9 @@ const char *native_features(void)
 #ifdef HAVE_IO_URING
            " io_uring"
 #endif
+#ifdef HAVE_BPF
+           " af_xdp"
+#endif
 #ifdef HAVE_OPUS
            " opus"
 #endif

@@ -6,8 +6,8 @@
  * network may carry (RFC 4291 section 2.5.5.2), and would be taken for an IPv4 one.
  *
  * The UDP checksum is verified, because behind XDP nobody else does. Three are right: the sum (RFC 768,
- * RFC 8200 section 8.1); zero over IPv4, which means none; and the bare sum of the pseudo header, which is what
- * a virtual interface delivers when the sender leaves the rest to hardware that there is none of.
+ * RFC 8200 section 8.1); zero over IPv4, which means none; and the bare sum of the pseudo header, which is
+ * what a virtual interface delivers when the sender leaves the rest to hardware that there is none of.
  */
 #ifndef CLUTCH_FRAME_H
 #define CLUTCH_FRAME_H

@@ -11,19 +11,12 @@ enum { /* bytes asked of the kernel for what has arrived */
     RTCP_BUFFER = 16 * 1024, /* a peer reports every few seconds */
 };
 
-static void kick(struct plane *plane)
-{
-    uint64_t one = 1;
-    (void)!write(plane->kick, &one, sizeof one);
-}
-
 /* Room for a command; NULL if there is none but what is kept for the `last` ones. */
 static struct command *reserve_from(struct leg *leg, enum command_kind kind, bool last)
 {
-    size_t spare = last ? 0 : leg->plane->command_spare;
-    struct command *command = ring_reserve(&leg->plane->commands, sizeof *command, spare);
+    struct command *command = plane_reserve(leg->plane, kind, last);
     if (command != NULL)
-        *command = (struct command){.leg = leg, .kind = kind};
+        command->leg = leg;
     return command;
 }
 
@@ -34,8 +27,7 @@ static struct command *reserve(struct leg *leg, enum command_kind kind)
 
 static void submit(struct leg *leg)
 {
-    ring_commit(&leg->plane->commands);
-    kick(leg->plane);
+    plane_submit(leg->plane);
 }
 
 /* Bind both sockets: RTP to an even port, RTCP to the one above (RFC 3550 section 11). */
@@ -118,18 +110,27 @@ struct stream *leg_stream(struct leg *leg)
     return leg->stream;
 }
 
+static void discard_connection(struct returned *returned)
+{
+    struct connection *connection = (struct connection *)returned;
+    stream_discard(&connection->parts);
+    free(connection);
+}
+
+_Static_assert(offsetof(struct connection, returned) == 0, "a connection is found by its first member");
+
 int leg_connect(struct leg *leg, const struct media_params *params)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
         return -ENOMEM;
+    connection->returned.discard = discard_connection;
     connection->params = *params;
     int error = stream_prepare(leg->stream, params, &connection->parts);
     explicit_bzero(&connection->params.keys, sizeof connection->params.keys);
     struct command *command = error == 0 ? reserve(leg, COMMAND_CONNECT) : NULL;
     if (command == NULL) {
-        stream_discard(&connection->parts);
-        free(connection);
+        discard_connection(&connection->returned);
         return error == 0 ? -EAGAIN : error;
     }
     /* Samples of another rate must not be played. */
@@ -178,10 +179,9 @@ int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms
         command->value = (uint32_t)event;
         command->tone_ms = tone_ms;
         command->gap_ms = gap_ms;
-        ring_commit(&leg->plane->commands);
+        submit(leg);
         taken++;
     }
-    kick(leg->plane);
     return taken;
 }
 
@@ -190,6 +190,7 @@ void leg_close(struct leg *leg)
     if (leg->closing)
         return;
     leg->closing = true;
+    leg->room = NULL;
     reserve_from(leg, COMMAND_CLOSE, true);
     submit(leg);
 }
@@ -209,5 +210,6 @@ void leg_release(struct leg *leg)
         ports_give(&plane->ports, leg->port);
     if (leg->stream != NULL)
         stream_free(leg->stream);
+    free(leg->seat); /* only if the plane ends */
     free(leg);
 }

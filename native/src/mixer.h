@@ -1,24 +1,25 @@
 /* Mixing: in every tick each member of a mixer hears what all the others say, and never itself.
  *
- * In a tick every member has a frame of 20 ms that it says (uplink) and one that is for it alone (downlink: an
- * announcement, or silence). mixer_mix puts what it hears in the place of the latter:
+ * In a tick every member has a frame of 20 ms that it says (uplink) and one that is for it alone (downlink:
+ * an announcement, or silence). mixer_mix puts what it hears in the place of the latter:
  *   what the others say, each with its gain, fading from the last tick's gain to this one's;
- *   ducked, that is with `duck` as gain, while something is audible that is for it alone, and for some time after;
+ *   ducked, that is with `duck` as gain, while something is audible that is for it alone, and a while after;
  *   what is whispered to it: a member that whispers is heard by one ear and by nobody else, not even if that
  *     ear leaves. It hears all the others as ever;
  *   what is for it alone. The sum is clipped.
  *
- * The bus is 32 bit float (pcm.h). If all members have one rate it runs at that rate, nothing is resampled, and
- * among members with a gain of 1 every sum is exact: of two, each hears the other's samples unchanged and without
- * delay. As soon as rates differ the bus runs at 48 kHz, and what goes through it is late by the delay of
- * resample.h on either side; the moment of the change is heard as a gap of that length.
+ * The bus is 32 bit float (pcm.h). If all members have one rate it runs at that rate, nothing is resampled,
+ * and among members with a gain of 1 every sum is exact: of two, each hears the other's samples unchanged and
+ * without delay. As soon as rates differ the bus runs at 48 kHz, and what goes through it is late by the
+ * delay of resample.h on either side; the moment of the change is heard as a gap of that length.
  *
  * All that is summed is summed in the order in which members joined, so that the Python twin
  * (clutch/media/mixer.py) has the same samples to the bit. A tick costs time in proportion to the number of
  * members, and to members times whisperers if there are any.
  *
- * One thread at a time. mixer_new, mixer_free, mixer_join and mixer_leave, in api.h, allocate and free; init, add
- * and remove are the same without, for who owns the memory. A member's rate is one that resample.h knows, or 0.
+ * One thread at a time. mixer_new, mixer_free, mixer_join and mixer_leave, in api.h, allocate and free; init,
+ * add and remove are the same without, for who owns the memory. A member's rate is one that resample.h knows,
+ * or 0.
  */
 #ifndef CLUTCH_MIXER_H
 #define CLUTCH_MIXER_H

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "reactor.h"
+#include "room.h"
 
 /* ---- life ---- */
 
@@ -21,8 +22,8 @@ static size_t power_of_two(size_t least)
 
 static int open_rings(struct plane *plane)
 {
-    /* One CLOSE and one end of a recording per port, and what a skip at the end of the memory may waste. */
-    plane->command_spare = (2 * plane->ports.capacity + 1) * ring_footprint(sizeof(struct command));
+    /* A CLOSE, the end of a recording and a CLOSE_ROOM per port, and what a skip at the end may waste. */
+    plane->command_spare = (3 * plane->ports.capacity + 1) * ring_footprint(sizeof(struct command));
     int error = ring_open(&plane->commands, power_of_two(plane->command_spare + PLANE_COMMAND_RING));
     if (error == 0)
         error = ring_open(&plane->frames, PLANE_FRAME_RING);
@@ -148,15 +149,11 @@ static void take_returned(struct plane *plane)
             returned->next = plane->closed;
             plane->closed = returned;
         } else {
-            struct connection *connection = (struct connection *)returned;
-            stream_discard(&connection->parts);
-            free(connection);
+            returned->discard(returned);
         }
         returned = next;
     }
 }
-
-_Static_assert(offsetof(struct connection, returned) == 0, "a connection is freed by its first member");
 
 void plane_close(struct plane *plane)
 {
@@ -167,7 +164,27 @@ void plane_close(struct plane *plane)
     take_returned(plane);
     while (plane->newest != NULL)
         leg_release(plane->newest);
+    while (plane->newest_room != NULL)
+        room_release(plane->newest_room);
     free_plane(plane);
+}
+
+/* ---- commands ---- */
+
+struct command *plane_reserve(struct plane *plane, enum command_kind kind, bool last)
+{
+    size_t spare = last ? 0 : plane->command_spare;
+    struct command *command = ring_reserve(&plane->commands, sizeof *command, spare);
+    if (command != NULL)
+        *command = (struct command){.kind = kind};
+    return command;
+}
+
+void plane_submit(struct plane *plane)
+{
+    uint64_t one = 1;
+    ring_commit(&plane->commands);
+    (void)!write(plane->kick, &one, sizeof one);
 }
 
 /* ---- draining ---- */
@@ -228,4 +245,10 @@ void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *
     *frames_lost = counter_read(&plane->frames.refused);
     *events_lost = counter_read(&plane->events.refused);
     *send_failures = counter_read(&plane->send_failures);
+}
+
+uint64_t plane_dropped(const struct plane *plane)
+{
+    const struct backend *backend = plane->backend;
+    return backend->kind->dropped != NULL ? backend->kind->dropped(backend) : 0;
 }

@@ -14,9 +14,9 @@
  *              no reuse of a node while somebody holds it (no ABA)
  *   each stream's downlink queue and counters (downlink.h, counters.h).
  *
- * Room in the command ring is kept for one CLOSE of every leg there can be, and for the end of its
- * recording, so these two cannot fail; every other command may be refused with -EAGAIN, and then nothing has
- * happened.
+ * Space in the command ring is kept for one CLOSE of every leg there can be, for the end of its recording,
+ * and for one CLOSE_ROOM of as many rooms, so these cannot fail; every other command may be refused with
+ * -EAGAIN, and then nothing has happened.
  *
  * A recorder (recorder.h) is not the plane's, but the reactor is its producer: one recorder serves one plane,
  * and is closed after it.
@@ -54,7 +54,8 @@ enum {
 /* Something the reactor gives back. */
 struct returned {
     struct returned *next;
-    struct leg *closed; /* a leg that was closed; NULL: this is part of a connection */
+    struct leg *closed; /* a leg that was closed; or NULL, and then ... */
+    void (*discard)(struct returned *returned); /* ... the caller's thread frees this by that */
 };
 
 /* New parameters on their way to the reactor, and then back with what they replaced. */
@@ -76,6 +77,7 @@ struct leg {
     int32_t codec; /* as last connected; -1 before */
     int32_t rate_hz;
     bool recorded;
+    struct room *room; /* NULL: in none */
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
     bool tapped;
@@ -83,7 +85,8 @@ struct leg {
     bool left; /* closed: packets that still come are nobody's */
     int attached; /* sockets */
     size_t phase;
-    struct leg *next, *previous; /* legs of the phase; once detached, `next` links plane->leaving */
+    struct seat *seat;           /* in a room; NULL: in none */
+    struct leg *next, *previous; /* legs of the phase that sit in no room; once detached, of `leaving` */
     /* the reactor's, then the caller's */
     struct returned returned;
 };
@@ -95,6 +98,10 @@ enum command_kind {
     COMMAND_PRESS,
     COMMAND_CLOSE,
     COMMAND_RECORD,
+    COMMAND_JOIN,
+    COMMAND_MIX,
+    COMMAND_LEAVE,
+    COMMAND_CLOSE_ROOM,
 };
 
 struct command {
@@ -105,6 +112,10 @@ struct command {
     uint32_t tone_ms;              /* PRESS */
     uint32_t gap_ms;
     struct recording *recording; /* RECORD; NULL: the end */
+    struct seat *seat;           /* JOIN */
+    struct leg *ear;             /* JOIN, MIX: of a leg that whispers, or NULL */
+    struct mix_params mix;
+    struct room *room; /* CLOSE_ROOM */
 };
 
 struct plane {
@@ -129,10 +140,13 @@ struct plane {
     struct ports ports;
     struct leg *newest;
     uint32_t last_id;
+    struct room *newest_room;
+    size_t open_rooms;
     struct returned *closed; /* legs taken from `returned` and not yet reported */
     /* the reactor's */
     struct leg *phases[PLANE_PHASES];
-    size_t phase_legs[PLANE_PHASES];
+    struct room *rooms[PLANE_PHASES];
+    size_t phase_legs[PLANE_PHASES]; /* in rooms or not */
     size_t phase;
     int64_t phase_us; /* when the next phase is due */
     int64_t now_us;   /* as of this turn */
@@ -142,5 +156,10 @@ struct plane {
     int16_t downlink[MEDIA_FRAME_MAX];
     uint8_t packet[MEDIA_PACKET_MAX];
 };
+
+/* The caller's thread: a command to be filled in and submitted; NULL if there is no space but what is kept
+ * for the `last` ones. */
+struct command *plane_reserve(struct plane *plane, enum command_kind kind, bool last);
+void plane_submit(struct plane *plane);
 
 #endif

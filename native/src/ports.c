@@ -9,6 +9,7 @@ int ports_open(struct ports *ports, uint16_t first, uint16_t last)
     uint32_t even = first + first % 2u;
     if (even == 0 || even > last)
         return -EINVAL;
+    ports->lowest = (uint16_t)even;
     ports->capacity = (last - even) / 2 + 1;
     ports->queue = calloc(ports->capacity, sizeof *ports->queue);
     if (ports->queue == NULL)

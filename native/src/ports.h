@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct ports {
+    uint16_t lowest;
     uint16_t *queue; /* circular: free ports in the order in which they became free */
     size_t capacity;
     size_t first;

@@ -4,6 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "room.h"
+
 int64_t reactor_now_us(void)
 {
     struct timespec now;
@@ -13,7 +15,7 @@ int64_t reactor_now_us(void)
 
 /* ---- to the caller ---- */
 
-static void give_back(struct plane *plane, struct returned *returned)
+void reactor_give_back(struct plane *plane, struct returned *returned)
 {
     returned->next = atomic_load_explicit(&plane->returned, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&plane->returned, &returned->next, returned,
@@ -50,12 +52,9 @@ static void wake_caller(struct plane *plane)
 
 /* ---- commands ---- */
 
-static void add_leg(struct plane *plane, struct leg *leg)
+void reactor_enter_phase(struct leg *leg, size_t phase)
 {
-    size_t phase = 0;
-    for (size_t i = 1; i < PLANE_PHASES; i++)
-        if (plane->phase_legs[i] < plane->phase_legs[phase])
-            phase = i;
+    struct plane *plane = leg->plane;
     leg->phase = phase;
     leg->previous = NULL;
     leg->next = plane->phases[phase];
@@ -63,6 +62,27 @@ static void add_leg(struct plane *plane, struct leg *leg)
         leg->next->previous = leg;
     plane->phases[phase] = leg;
     plane->phase_legs[phase]++;
+}
+
+void reactor_leave_phase(struct leg *leg)
+{
+    struct plane *plane = leg->plane;
+    if (leg->next != NULL)
+        leg->next->previous = leg->previous;
+    if (leg->previous != NULL)
+        leg->previous->next = leg->next;
+    else
+        plane->phases[leg->phase] = leg->next;
+    plane->phase_legs[leg->phase]--;
+}
+
+static void add_leg(struct plane *plane, struct leg *leg)
+{
+    size_t phase = 0;
+    for (size_t i = 1; i < PLANE_PHASES; i++)
+        if (plane->phase_legs[i] < plane->phase_legs[phase])
+            phase = i;
+    reactor_enter_phase(leg, phase);
     leg->attached = 2;
     plane->backend->kind->attach(plane->backend, &leg->rtp);
     plane->backend->kind->attach(plane->backend, &leg->rtcp);
@@ -92,16 +112,11 @@ static void record_leg(struct leg *leg, struct recording *recording)
 static void remove_leg(struct plane *plane, struct leg *leg)
 {
     record_leg(leg, NULL);
+    room_rise(leg);
     struct media_report report;
     stream_bye(leg->stream, plane->now_us, &report);
     send_report(plane, leg, &report);
-    if (leg->next != NULL)
-        leg->next->previous = leg->previous;
-    if (leg->previous != NULL)
-        leg->previous->next = leg->next;
-    else
-        plane->phases[leg->phase] = leg->next;
-    plane->phase_legs[leg->phase]--;
+    reactor_leave_phase(leg);
     leg->left = true;
     plane->backend->kind->detach(plane->backend, &leg->rtp);
     plane->backend->kind->detach(plane->backend, &leg->rtcp);
@@ -123,14 +138,14 @@ static void give_back_legs(struct plane *plane)
         struct leg *leg = plane->leaving;
         plane->leaving = leg->next;
         leg->returned.closed = leg;
-        give_back(plane, &leg->returned);
+        reactor_give_back(plane, &leg->returned);
     }
 }
 
 static void connect_leg(struct plane *plane, struct leg *leg, struct connection *connection)
 {
     stream_connect(leg->stream, &connection->params, &connection->parts, plane->now_us);
-    give_back(plane, &connection->returned);
+    reactor_give_back(plane, &connection->returned);
 }
 
 static void run_command(struct plane *plane, const struct command *command)
@@ -154,6 +169,18 @@ static void run_command(struct plane *plane, const struct command *command)
         break;
     case COMMAND_RECORD:
         record_leg(leg, command->recording);
+        break;
+    case COMMAND_JOIN:
+        room_sit(command);
+        break;
+    case COMMAND_MIX:
+        room_change(command);
+        break;
+    case COMMAND_LEAVE:
+        room_rise(leg);
+        break;
+    case COMMAND_CLOSE_ROOM:
+        room_end(command->room);
         break;
     }
 }
@@ -191,14 +218,26 @@ static struct frame_line *reserve_frame(struct plane *plane, const struct leg *l
     return ring_reserve(&plane->frames, sizeof(struct frame_line) + 2 * playout->frame * sizeof(int16_t), 0);
 }
 
+/* A tick's audio, uplink first, to where it was perhaps made. */
+static void copy_audio(int16_t *pcm, const struct leg *leg, const struct media_tick *tick)
+{
+    size_t frame = leg->stream->playout->frame;
+    if (tick->uplink == pcm)
+        return;
+    memcpy(pcm, tick->uplink, frame * sizeof *pcm);
+    memcpy(pcm + frame, tick->downlink, frame * sizeof *pcm);
+}
+
 static void commit_frame(struct plane *plane, struct frame_line *line, const struct leg *leg,
                          const struct media_tick *tick)
 {
+    int16_t *pcm = (int16_t *)(line + 1);
+    copy_audio(pcm, leg, tick);
     *line = (struct frame_line){
         .index = tick->index,
         .leg = leg->id,
         .rate_hz = (uint32_t)tick->rate_hz,
-        .offset = (uint32_t)((const uint8_t *)tick->uplink - plane->frames.memory),
+        .offset = (uint32_t)((const uint8_t *)pcm - plane->frames.memory),
         .concealed = tick->concealed,
     };
     ring_commit(&plane->frames);
@@ -216,13 +255,25 @@ static struct recorder_line *reserve_record(const struct leg *leg)
 
 static void commit_record(const struct leg *leg, struct recorder_line *record, const struct media_tick *tick)
 {
-    int16_t *pcm = (int16_t *)(record + 1);
-    if (tick->uplink != pcm)
-        memcpy(pcm, tick->uplink, 2 * leg->stream->playout->frame * sizeof *pcm);
+    copy_audio((int16_t *)(record + 1), leg, tick);
     recording_commit(leg->recording, record, tick->index);
 }
 
-/* The audio goes at once to where it is wanted; where two want it, it is copied. */
+/* The end of a leg's tick: what it made goes to where it is wanted. */
+static void deliver(struct plane *plane, struct leg *leg, const struct media_tick *tick,
+                    struct frame_line *line, struct recorder_line *record)
+{
+    if (tick->packet_len > 0)
+        send_on(plane, &leg->rtp, tick->packet, tick->packet_len, &tick->to);
+    send_report(plane, leg, &tick->report);
+    if (line != NULL)
+        commit_frame(plane, line, leg, tick);
+    if (record != NULL)
+        commit_record(leg, record, tick);
+    report_events(plane, leg);
+}
+
+/* The audio is made where it is wanted; where two want it, it is copied. */
 static void tick_leg(struct plane *plane, struct leg *leg)
 {
     struct media_tick tick = {.uplink = plane->uplink, .downlink = plane->downlink, .packet = plane->packet};
@@ -233,14 +284,24 @@ static void tick_leg(struct plane *plane, struct leg *leg)
         tick.downlink = tick.uplink + leg->stream->playout->frame;
     }
     stream_tick(leg->stream, plane->now_us, &tick);
-    if (tick.packet_len > 0)
-        send_on(plane, &leg->rtp, tick.packet, tick.packet_len, &tick.to);
-    send_report(plane, leg, &tick.report);
-    if (line != NULL)
-        commit_frame(plane, line, leg, &tick);
-    if (record != NULL)
-        commit_record(leg, record, &tick);
-    report_events(plane, leg);
+    deliver(plane, leg, &tick, line, record);
+}
+
+static void tick_room(struct plane *plane, struct room *room)
+{
+    for (struct seat *seat = NULL; (seat = room_seat(room, seat)) != NULL;) {
+        struct mixer_member *member = &seat->member;
+        seat->tick = (struct media_tick){.uplink = member->uplink, .downlink = member->downlink};
+        stream_play(seat->leg->stream, plane->now_us, &seat->tick);
+        member->rate_hz = seat->tick.rate_hz;
+    }
+    mixer_mix(&room->mixer);
+    for (struct seat *seat = NULL; (seat = room_seat(room, seat)) != NULL;) {
+        struct leg *leg = seat->leg;
+        seat->tick.packet = plane->packet;
+        stream_emit(leg->stream, plane->now_us, &seat->tick);
+        deliver(plane, leg, &seat->tick, reserve_frame(plane, leg), reserve_record(leg));
+    }
 }
 
 /* How many phases are due; those beyond PLANE_CATCH_UP are let go, and the grid stays what it was. */
@@ -258,6 +319,8 @@ static void tick_phases(struct plane *plane)
         plane->phase = (plane->phase + 1) % PLANE_PHASES;
         for (struct leg *leg = plane->phases[plane->phase]; leg != NULL; leg = leg->next)
             tick_leg(plane, leg);
+        for (struct room *room = plane->rooms[plane->phase]; room != NULL; room = room->next)
+            tick_room(plane, room);
     }
 }
 

@@ -29,7 +29,7 @@ enum {
 };
 
 static const int32_t RATE_HZ[RATES] = {8000, 16000, 24000, 48000};
-static const double CUTOFF = 0.925;  /* of half the lower rate: the middle of what is neither passed nor stopped */
+static const double CUTOFF = 0.925;  /* of half the lower rate: amid what is neither passed nor stopped */
 static const double WINDOW = 7.4165; /* Kaiser's beta for 76 dB (Kaiser and Schafer 1980) */
 
 static struct resample_filter filters[FILTERS];
@@ -113,8 +113,8 @@ __attribute__((constructor)) static void design_all(void)
 typedef float lanes16 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float lanes32 __attribute__((vector_size(32), aligned(4), may_alias));
 
-/* out[m] += h[0] * in[m] + h[1] * in[m - 1] + ..., added up in this order. A macro because gcc keeps the sums in
- * registers only if the vectors are as wide as those are. */
+/* out[m] += h[0] * in[m] + h[1] * in[m - 1] + ..., added up in this order. A macro because gcc keeps the sums
+ * in registers only if the vectors are as wide as those are. */
 #define RUN_TAPS(name, lanes)                                                                      \
     static void name(const float *h, size_t taps, const float *in, float *out, size_t n)           \
     {                                                                                              \

@@ -2,16 +2,17 @@
  *
  * A linear-phase FIR low-pass (Kaiser window) of 64 taps per sample of the lower rate, evaluated only where
  * there is an input (polyphase). Relative to half the lower rate: flat within 0.003 dB up to 0.85 of it, and
- * 75 dB down from it on, so that there are neither images nor aliases to speak of: 3.4 kHz passes and 4 kHz is
- * gone when one side is a telephone. The delay is 32 samples of the lower rate: 4 ms at 8 kHz, 2 ms at 16 kHz,
- * 1.3 ms at 24 kHz. tests/media/test_resample.py measures all of it.
+ * 75 dB down from it on, so that there are neither images nor aliases to speak of: 3.4 kHz passes and 4 kHz
+ * is gone when one side is a telephone. The delay is 32 samples of the lower rate: 4 ms at 8 kHz, 2 ms at 16
+ * kHz, 1.3 ms at 24 kHz. tests/media/test_resample.py measures all of it.
  *
  * Coefficients are whole multiples of 2^-22 and every sum is taken in one order, so the Python twin
  * (clutch/media/resample.py) has the same samples to the bit.
  *
  * resampler_new, resampler_free and resampler_run, in api.h, are the same for Python, on 16 bit samples.
  *
- * The filters are made when the library is loaded and constant from then on; a resampler belongs to one thread.
+ * The filters are made when the library is loaded and constant from then on; a resampler belongs to one
+ * thread.
  */
 #ifndef CLUTCH_RESAMPLE_H
 #define CLUTCH_RESAMPLE_H

@@ -131,6 +131,8 @@ bool rtnetlink_next_hop(int fd, unsigned interface, const struct endpoint *local
 {
     union message message;
     struct rtmsg *route = begin(&message, RTM_GETROUTE, 0, sizeof *route);
+    if (family_of(local->ip) != family_of(to))
+        return false;
     route->rtm_family = family_of(to);
     route->rtm_dst_len = route->rtm_src_len = (uint8_t)(8 * address_size(route->rtm_family));
     append_address(&message, RTA_DST, to);

@@ -2,9 +2,9 @@
  *
  * A kernel is written once, in plain C that compilers vectorise, as a SIMD_KERNEL; one wrapper for each
  * instruction set calls it, and the compiler inlines and vectorises it there. Which wrapper runs is decided
- * by the CPU that the code finds itself on: a build serves every machine, and needs no ifunc of the C library.
- * All wrappers of a kernel give the same result to the bit: elementwise arithmetic does not depend on the
- * width, and the build forbids the compiler to fuse multiplications with additions.
+ * by the CPU that the code finds itself on: a build serves every machine, and needs no ifunc of the C
+ * library. All wrappers of a kernel give the same result to the bit: elementwise arithmetic does not depend
+ * on the width, and the build forbids the compiler to fuse multiplications with additions.
  */
 #ifndef CLUTCH_SIMD_H
 #define CLUTCH_SIMD_H

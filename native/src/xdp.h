@@ -13,12 +13,6 @@
 
 #include "frame.h"
 
-enum xdp_mode {
-    XDP_MODE_AUTO,    /* driver, else generic */
-    XDP_MODE_DRIVER,  /* in the interface's driver, before the kernel makes an skb */
-    XDP_MODE_GENERIC, /* after that: works on every interface, saves less */
-};
-
 struct xdp;
 
 /* Attach to `interface` a program that takes datagrams to local->ip and the ports from first to last, none of

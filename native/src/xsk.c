@@ -5,11 +5,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     MEMORY = XSK_FRAMES * XSK_FRAME,
     MASK = XSK_RING - 1,
+    BIND_TRIES = 100,
+    BIND_PAUSE_NS = 10000000,
     /* Of kernels newer than the headers that this may be built with. */
     MAX_TX_SKB_BUDGET = 9,
     PREFER_BUSY_POLL = 69,
@@ -70,8 +73,8 @@ static int register_memory(struct xsk *xsk)
 }
 
 /* Map the ring with entries of `entry` bytes that the kernel shows at `place` in the socket. */
-static int map_ring(struct xsk *xsk, struct xsk_ring *ring, const struct xdp_ring_offset *offset, size_t entry,
-                    uint64_t place)
+static int map_ring(struct xsk *xsk, struct xsk_ring *ring, const struct xdp_ring_offset *offset,
+                    size_t entry, uint64_t place)
 {
     const int flags = MAP_SHARED | MAP_POPULATE;
     ring->map_size = offset->desc + XSK_RING * entry;
@@ -136,12 +139,25 @@ static int bind_as(struct xsk *xsk, unsigned interface, unsigned queue, uint16_t
     return bind(xsk->fd, (const struct sockaddr *)&address, sizeof address) == 0 ? 0 : -errno;
 }
 
-static int bind_to(struct xsk *xsk, unsigned interface, unsigned queue)
+static int bind_once(struct xsk *xsk, unsigned interface, unsigned queue)
 {
     if (bind_as(xsk, interface, queue, XDP_ZEROCOPY) != 0)
         return bind_as(xsk, interface, queue, XDP_COPY);
     xsk->zero_copy = true;
     return 0;
+}
+
+/* The kernel lets go of a queue only some time after the socket was closed that had it. */
+static int bind_to(struct xsk *xsk, unsigned interface, unsigned queue)
+{
+    const struct timespec pause = {.tv_nsec = BIND_PAUSE_NS};
+    int error = -EBUSY;
+    for (int tries = 0; error == -EBUSY && tries < BIND_TRIES; tries++) {
+        if (tries > 0)
+            nanosleep(&pause, NULL);
+        error = bind_once(xsk, interface, queue);
+    }
+    return error;
 }
 
 int xsk_open(struct xsk *xsk, unsigned interface, unsigned queue, int busy_poll_us)
@@ -214,9 +230,14 @@ bool xsk_owns(const struct xsk *xsk, const uint8_t *data)
     return offset < MEMORY;
 }
 
+size_t xsk_offset(const struct xsk *xsk, const uint8_t *data)
+{
+    return (size_t)(data - xsk->memory) % XSK_FRAME;
+}
+
 void xsk_free(struct xsk *xsk, const uint8_t *data)
 {
-    xsk->free[xsk->free_count++] = (uint32_t)(data - xsk->memory) / XSK_FRAME * XSK_FRAME;
+    xsk->free[xsk->free_count++] = (uint32_t)((size_t)(data - xsk->memory) - xsk_offset(xsk, data));
 }
 
 bool xsk_send(struct xsk *xsk, const uint8_t *data, size_t len)

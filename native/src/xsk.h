@@ -63,7 +63,8 @@ struct xsk_packet {
 };
 
 /* Bind to a queue of an interface; zero-copy if the driver has it, else copying. `busy_poll_us` > 0 asks the
- * kernel to poll the device for that long in xsk_flush. 0 or a negative errno. */
+ * kernel to poll the device for that long in xsk_flush. Waits a second if somebody has the queue. 0 or a
+ * negative errno. */
 int xsk_open(struct xsk *xsk, unsigned interface, unsigned queue, int busy_poll_us);
 
 /* Nothing if it is not open. */
@@ -77,6 +78,9 @@ uint8_t *xsk_frame(struct xsk *xsk);
 
 /* True if the address lies in this socket's memory. */
 bool xsk_owns(const struct xsk *xsk, const uint8_t *data);
+
+/* Bytes from the beginning of the piece that `data` is in. */
+size_t xsk_offset(const struct xsk *xsk, const uint8_t *data);
 
 /* Give back the piece that `data` is in. */
 void xsk_free(struct xsk *xsk, const uint8_t *data);

@@ -135,8 +135,12 @@ def test_status_of_a_broken_node(runner: CliRunner, broken: str) -> None:
 
 
 def test_doctor(runner: CliRunner) -> None:
-    found = json.loads(runner.invoke(main, ["doctor", "--json"]).output)["features"]
-    table = runner.invoke(main, ["doctor"]).output
+    nowhere = ["doctor", "--url", "http://127.0.0.1:9"]
+    said = json.loads(runner.invoke(main, [*nowhere, "--json"]).output)
+    found = said["features"]
+    table = runner.invoke(main, nowhere).output
+    assert said["in_use"] is None
+    assert "nothing: no node answers at http://127.0.0.1:9" in table
     assert {"name", "state", "why", "how"} == set(found[0])
     for feature in found:
         assert f"{feature['name']:<9} {feature['state']:<10} {feature['why']}\n" in table

@@ -169,7 +169,9 @@ def test_doctor_names_every_feature_and_the_way_to_it() -> None:
 
 
 def test_what_a_node_has_is_what_the_doctor_finds(shared_node: RunningNode) -> None:
-    features = json.loads(clutch("doctor", "--json").stdout)["features"]
+    said = json.loads(clutch("doctor", "--json", "--url", f"http://127.0.0.1:{shared_node.http_port}").stdout)
+    assert said["in_use"] == shared_node.status()["media"] == "udp: epoll and plain sockets"
+    features = said["features"]
     found = [feature["name"] for feature in features if feature["state"] == "available"]
     assert shared_node.status()["features"] == found
 

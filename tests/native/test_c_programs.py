@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+import native
+
 HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 
 
@@ -23,6 +25,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_g711",
         "test_resample",
         "test_mixer",
+        "test_room",
         "test_srtp",
         "test_udp",
     ],
@@ -31,7 +34,7 @@ def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str
     run_program(name, "address")
 
 
-@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_neighbour"])
+@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_neighbour", "test_room"])
 def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "thread")
 
@@ -44,6 +47,14 @@ def test_recordings_on_a_bad_disk(run_program: Callable[..., None], sanitizer: s
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
 def test_a_plane(run_program: Callable[..., None], backend: str, sanitizer: str) -> None:
     run_program("test_plane", sanitizer, arguments=[backend])
+
+
+@pytest.mark.parametrize("mode", ["driver", "generic"])
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_a_plane_on_a_cable(run_program: Callable[..., None], sanitizer: str, mode: str) -> None:
+    if "af_xdp" not in native.features():
+        pytest.skip("this build has no af_xdp")
+    run_program("test_plane", sanitizer, arguments=["af_xdp", mode])
 
 
 def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:

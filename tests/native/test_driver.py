@@ -15,6 +15,7 @@ from actors.call.errors import MediaUnavailable
 from actors.call.ports import Dtmf, MediaFrame, MediaTimeout
 from clutch.media.errors import UnsupportedCodec
 from clutch.media.params import Codec, RtpParams
+from clutch.net.errors import RoomError
 from clutch.net.native_plane import NativePlane, NativeRtpStream
 from clutch.net.plane import MediaPlane
 
@@ -33,7 +34,7 @@ PATIENCE_S = 10.0
 @pytest.fixture
 async def plane(backend: str) -> AsyncIterator[NativePlane]:
     """A running plane with three ports."""
-    plane = NativePlane(LOCAL, ports=PORTS, options=native.PlaneOptions(backend))
+    plane = NativePlane(LOCAL, ports=PORTS, options=[native.PlaneOptions(backend)])
     async with trio.open_nursery() as nursery:
         await nursery.start(plane.run)
         with trio.fail_after(PATIENCE_S):
@@ -175,7 +176,7 @@ async def test_ports_run_out(plane: NativePlane) -> None:
 
 
 async def test_the_end_of_the_plane_closes_its_streams(backend: str, peer: socket.socket) -> None:
-    plane = NativePlane(LOCAL, ports=PORTS, options=native.PlaneOptions(backend))
+    plane = NativePlane(LOCAL, ports=PORTS, options=[native.PlaneOptions(backend)])
     with pytest.raises(RuntimeError):
         plane.open("a-call")
     async with trio.open_nursery() as nursery:
@@ -201,3 +202,36 @@ async def test_a_codec_that_is_not_there(plane: NativePlane, monkeypatch: pytest
             stream.connect(RtpParams((LOCAL, 9), OPUS))
     with pytest.raises(native.MediaError):
         stream.connect(RtpParams((LOCAL, 9), Codec("pcmu", 0, 44_100, 44_100)))
+
+
+async def test_numbers_go_on_when_a_stream_enters_and_leaves_a_room(
+    plane: NativePlane, peer: socket.socket
+) -> None:
+    peer.settimeout(PATIENCE_S)
+    room, stream = plane.open_room(), connected(plane, peer)
+    room.join(plane.open("b-call"))
+    packets: list[bytes] = []
+    for number in range(30):
+        packets.append(await trio.to_thread.run_sync(peer.recv, 400))
+        if number == 10:
+            room.join(stream)
+        if number == 20:
+            room.leave(stream)
+    headers = [struct.unpack("!HHI", packet[:8]) for packet in packets]
+    assert len({(number - at) % 2**16 for at, (_, number, _) in enumerate(headers)}) == 1
+    assert len({(timestamp - 160 * at) % 2**32 for at, (_, _, timestamp) in enumerate(headers)}) == 1
+
+
+async def test_there_are_as_many_rooms_as_ports(plane: NativePlane) -> None:
+    rooms = [plane.open_room() for _ in range(3)]
+    with pytest.raises(RoomError):
+        plane.open_room()
+    rooms[0].close()
+    with trio.fail_after(PATIENCE_S):
+        while True:
+            try:
+                plane.open_room()
+            except RoomError:
+                await trio.sleep(0.001)
+            else:
+                break

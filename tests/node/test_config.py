@@ -38,7 +38,11 @@ timeout_s = 0
 host = "::1"
 port = 0
 [media]
-plane = "twin"
+plane = "native"
+backend = "af_xdp"
+interface = "eth0"
+cpu = 0
+busy_poll_us = 50
 [opus]
 rate_hz = 16000
 bitrate = 24000
@@ -149,6 +153,9 @@ def test_override_changes_one_extension_and_a_file_replaces_all(tmp_path: Path) 
         ("node.data=3", "node.data = 3: must be a path, as a string"),
         ("media.plane=gpu", 'media.plane = "gpu": must be one of auto, native, twin'),
         ("media.plane=[1]", "media.plane = [1]: must be one of auto, native, twin"),
+        ("media.interface=", 'media.interface = "": must be the name of a network interface'),
+        ("media.interface=a b", 'media.interface = "a b": must be the name of a network interface'),
+        ("media.backend=af_xdp", 'media.backend = "af_xdp": must come with a media.interface to attach to'),
         ("sip=3", "sip = 3: must be a table"),
         ("dialplan=3", "dialplan = 3: must be a table"),
         ("dialplan.x=3", "dialplan.x = 3: must be a table"),
@@ -179,6 +186,19 @@ def test_a_problem_names_key_value_and_rule(text: str, problem: str) -> None:
 def test_listening_everywhere_needs_an_address_to_tell(overrides: list[str]) -> None:
     (problem,) = problems(None, *overrides)
     assert "must come with a sip.public_address" in problem
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (("backend=udp", "interface=eth0"), 'interface = "eth0": must not be set with media.backend = udp'),
+        (("backend=io_uring", "busy_poll_us=9"), "busy_poll_us = 9: must be 0 with media.backend = io_uring"),
+        (("plane=twin", "backend=udp"), 'backend = "udp": must not be set with media.plane = twin'),
+        (("plane=twin", "cpu=0"), "cpu = 0: must not be set with media.plane = twin"),
+    ],
+)
+def test_media_keys_that_do_not_go_together(overrides: tuple[str, ...], problem: str) -> None:
+    assert problems(None, *(f"media.{text}" for text in overrides)) == [f"media.{problem}"]
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
-/* A whole plane on loopback: the main thread is what Python's thread is to it. Under the thread sanitizer
- * this is the proof that the two threads share nothing but what plane.h lists. */
-#include <arpa/inet.h>
+/* A whole plane, on loopback or across a virtual cable: the main thread is what Python's thread is to it.
+ * Under the thread sanitizer this is the proof that the two threads share nothing but what plane.h lists. */
 #include <poll.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "network.h"
 #include "plane.h"
 #include "rtp.h"
+#include "udp.h"
 
 #define CNAME "0123456789abcdef"
 
@@ -19,29 +16,30 @@ static struct leg *legs[LEGS];
 static bool closed[LEGS];
 static size_t frames, events;
 static int peer;
-static struct endpoint peer_endpoint = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+static struct endpoint local, peer_endpoint;
 
-static void open_peer(void)
+static void open_peer(const char *local_ip, const char *peer_ip)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address;
     socklen_t len = sizeof address;
-    peer = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    CHECK(bind(peer, (struct sockaddr *)&address, len) == 0);
-    CHECK(getsockname(peer, (struct sockaddr *)&address, &len) == 0);
+    local = endpoint_of(local_ip, 0);
+    peer_endpoint = endpoint_of(peer_ip, 0);
+    peer = udp_open(&peer_endpoint, 0, 1 << 16);
+    CHECK(peer >= 0 && getsockname(peer, (struct sockaddr *)&address, &len) == 0);
     peer_endpoint.port = ntohs(address.sin_port);
 }
 
 static void send_to(uint16_t port, uint16_t seq)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct endpoint to = local;
     uint8_t packet[RTP_HEADER + 160] = {0};
     /* Every tenth is a key, complete with its first packet. */
     bool key = seq % 10 == 9;
     struct rtp_packet rtp = {.payload_type = key ? 101 : 0, .seq = seq, .timestamp = seq * 160u, .ssrc = 5};
     rtp_write_header(packet, &rtp);
     packet[RTP_HEADER + 1] = key ? 0x80 : 0;
-    CHECK(sendto(peer, packet, sizeof packet, 0, (struct sockaddr *)&address, sizeof address) > 0);
+    to.port = port;
+    CHECK(udp_send(peer, false, packet, sizeof packet, &to) == 0);
 }
 
 static void drain(void)
@@ -141,16 +139,31 @@ static void test_close_with_open_legs(void)
     plane_close(plane);
 }
 
+/* AF_XDP needs an interface, and the mode as a second argument; the others are content with loopback. */
+static void open_ground(struct plane_options *options, const char *mode)
+{
+    if (strcmp(options->backend, "af_xdp") != 0) {
+        open_peer("127.0.0.1", "127.0.0.1");
+        return;
+    }
+    open_network();
+    strcpy(options->interface, "near");
+    options->xdp_mode = strcmp(mode, "generic") == 0 ? XDP_MODE_GENERIC : XDP_MODE_DRIVER;
+    enter(far_namespace);
+    open_peer(NEAR_IP, FAR_IP);
+    enter(near_namespace);
+}
+
 int main(int argc, char **argv)
 {
     struct plane_options options = {.cpu = -1};
-    CHECK(argc == 2 && strlen(argv[1]) < sizeof options.backend);
+    CHECK(argc >= 2 && strlen(argv[1]) < sizeof options.backend);
     strcpy(options.backend, argv[1]);
-    open_peer();
-    CHECK(plane_open(&plane, &peer_endpoint, 3, 3, &options) < 0);
+    open_ground(&options, argv[argc - 1]);
+    CHECK(plane_open(&plane, &local, 3, 3, &options) < 0);
     /* Two runs at once keep out of each other's way. */
     uint16_t first = (uint16_t)(20000 + getpid() % 400 * 2 * LEGS);
-    CHECK(plane_open(&plane, &peer_endpoint, first, (uint16_t)(first + 2 * LEGS - 1), &options) == 0);
+    CHECK(plane_open(&plane, &local, first, (uint16_t)(first + 2 * LEGS - 1), &options) == 0);
     test_life();
     test_close_with_open_legs();
     close(peer);

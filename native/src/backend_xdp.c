@@ -1,0 +1,351 @@
+/* The AF_XDP backend: RTP to and from one network interface goes past the kernel's network stack.
+ *
+ * Under it is the udp backend, and every port is bound there as well. That reserves the port, and it is the
+ * way for everything that is not RTP on the interface: RTCP on its own port, what comes by another
+ * interface, what the XDP program lets pass (xdp.bpf.c), and what goes to a destination whose MAC address is
+ * not known (neighbour.h). A packet takes one of the two ways by itself; both may be in use on one socket.
+ *
+ * The interface's receive queues have an AF_XDP socket each (xsk.h). They wake nobody: while any port is
+ * open, the reactor looks at them every TICK_US, and takes what has come in one batch. That is what makes it
+ * cheap, and adds half a tick of delay on average. A leg sends by the queue that its port number falls to; a
+ * datagram that is sent out of the memory in which it came leaves by the queue on which it came.
+ *
+ * Threads: open and close are the caller's, and so are the helper thread of neighbour.h; sockets and their
+ * memory are made by start, on the reactor's thread, so that they are near its CPU.
+ */
+#include "backend.h"
+
+#ifdef HAVE_BPF
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "interface.h"
+#include "neighbour.h"
+#include "plane.h"
+#include "udp.h"
+#include "xdp.h"
+#include "xsk.h"
+
+enum { TICK_US = 1000 };
+
+#define BY_THE_KERNEL UINT32_MAX /* the slot of an RTCP socket */
+
+struct xdp_backend {
+    struct backend backend;
+    struct backend *kernel; /* the udp backend */
+    struct neighbours *neighbours;
+    struct xdp *xdp;
+    struct interface interface;
+    int busy_poll_us;
+    uint16_t first; /* port; slots are numbered from there, one for each RTP port */
+    size_t slots;
+    uint32_t open;            /* slots in use */
+    struct leg_socket **legs; /* by slot */
+    struct xsk *queues;
+    struct xsk *current;     /* while a received packet is handed over: where it came from, ... */
+    const uint8_t *received; /* ... and its beginning; NULL once it was sent on */
+    counter invalid;         /* packets that were no sound datagram to an open port */
+};
+
+_Static_assert(offsetof(struct xdp_backend, backend) == 0, "a backend is cast to what it begins");
+
+static struct xdp_backend *self_of(struct backend *backend)
+{
+    return (struct xdp_backend *)backend;
+}
+
+/* ---- life ---- */
+
+static void xdp_backend_close(struct backend *backend)
+{
+    struct xdp_backend *self = self_of(backend);
+    if (self->xdp != NULL)
+        xdp_close(self->xdp);
+    for (size_t i = 0; self->queues != NULL && i < self->interface.queues; i++)
+        xsk_close(&self->queues[i]);
+    if (self->neighbours != NULL)
+        neighbours_close(self->neighbours);
+    if (self->kernel != NULL)
+        self->kernel->kind->close(self->kernel);
+    free(self->queues);
+    free(self->legs);
+    free(self);
+}
+
+static bool is_wildcard(const struct endpoint *endpoint)
+{
+    static const uint8_t zeros[16];
+    return memcmp(endpoint->ip, zeros, 16) == 0 || (!udp_is_ipv6(endpoint) && read32(endpoint->ip + 12) == 0);
+}
+
+static int open_kernel(struct xdp_backend *self, struct plane *plane, const struct plane_options *options)
+{
+    int error = backend_udp.open(&self->kernel, plane, options);
+    if (error != 0)
+        return error;
+    self->kernel->kind = &backend_udp;
+    self->kernel->plane = plane;
+    return 0;
+}
+
+static int allocate(struct xdp_backend *self)
+{
+    self->legs = calloc(self->slots, sizeof(struct leg_socket *));
+    self->queues = calloc(self->interface.queues, sizeof *self->queues);
+    if (self->legs == NULL || self->queues == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < self->interface.queues; i++)
+        self->queues[i].fd = -1;
+    return 0;
+}
+
+static int open_parts(struct xdp_backend *self, struct plane *plane, const struct plane_options *options)
+{
+    const struct interface *interface = &self->interface;
+    uint16_t last = (uint16_t)(self->first + 2 * (self->slots - 1));
+    int error = allocate(self);
+    if (error == 0)
+        error = open_kernel(self, plane, options);
+    if (error == 0)
+        error = neighbours_open(&self->neighbours, interface->index, &plane->local, self->slots);
+    if (error == 0)
+        error = xdp_open(&self->xdp, interface->index, interface->mac, &plane->local, self->first, last,
+                         interface->queues, (enum xdp_mode)options->xdp_mode);
+    return error;
+}
+
+/* The program takes packets to one address: it must be known. */
+static int xdp_backend_open(struct backend **out, struct plane *plane, const struct plane_options *options)
+{
+    struct interface interface;
+    if (options->interface[0] == 0 || is_wildcard(&plane->local))
+        return -EINVAL;
+    int error = interface_find(options->interface, &interface);
+    if (error != 0)
+        return error;
+    struct xdp_backend *self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return -ENOMEM;
+    self->interface = interface;
+    self->busy_poll_us = options->busy_poll_us;
+    self->first = plane->ports.lowest;
+    self->slots = plane->ports.capacity;
+    error = open_parts(self, plane, options);
+    if (error != 0) {
+        xdp_backend_close(&self->backend);
+        return error;
+    }
+    snprintf(self->backend.description, sizeof self->backend.description, "af_xdp on %s", options->interface);
+    *out = &self->backend;
+    return 0;
+}
+
+static void describe(struct xdp_backend *self)
+{
+    char *text = self->backend.description;
+    size_t used = strlen(text);
+    const char *mode = xdp_mode(self->xdp) == XDP_MODE_DRIVER ? "driver" : "generic";
+    const char *memory = self->queues[0].zero_copy ? "zero-copy" : "copying";
+    unsigned queues = self->interface.queues;
+    snprintf(text + used, BACKEND_DESCRIPTION - used, ": %s, %s, %u queue%s", mode, memory, queues,
+             queues == 1 ? "" : "s");
+}
+
+static int xdp_backend_start(struct backend *backend)
+{
+    struct xdp_backend *self = self_of(backend);
+    for (unsigned i = 0; i < self->interface.queues; i++) {
+        int error = xsk_open(&self->queues[i], self->interface.index, i, self->busy_poll_us);
+        if (error == 0)
+            error = xdp_add_socket(self->xdp, i, self->queues[i].fd);
+        if (error != 0)
+            return error;
+    }
+    describe(self);
+    return 0;
+}
+
+/* ---- sockets ---- */
+
+static int xdp_backend_bind(struct backend *backend, struct leg_socket *socket, uint16_t port, int buffer)
+{
+    struct xdp_backend *self = self_of(backend);
+    socket->slot = port % 2 == 0 ? (port - self->first) / 2u : BY_THE_KERNEL;
+    return self->kernel->kind->bind(self->kernel, socket, port, buffer);
+}
+
+static void xdp_backend_unbind(struct backend *backend, struct leg_socket *socket)
+{
+    struct xdp_backend *self = self_of(backend);
+    self->kernel->kind->unbind(self->kernel, socket);
+}
+
+static uint16_t port_of(const struct xdp_backend *self, const struct leg_socket *socket)
+{
+    return (uint16_t)(self->first + 2 * socket->slot);
+}
+
+static void xdp_backend_attach(struct backend *backend, struct leg_socket *socket)
+{
+    struct xdp_backend *self = self_of(backend);
+    self->kernel->kind->attach(self->kernel, socket);
+    if (socket->slot == BY_THE_KERNEL)
+        return;
+    self->legs[socket->slot] = socket;
+    self->open++;
+    xdp_take(self->xdp, port_of(self, socket));
+}
+
+static void xdp_backend_detach(struct backend *backend, struct leg_socket *socket)
+{
+    struct xdp_backend *self = self_of(backend);
+    if (socket->slot != BY_THE_KERNEL) {
+        xdp_pass(self->xdp, port_of(self, socket));
+        neighbour_forget(self->neighbours, socket->slot);
+        self->legs[socket->slot] = NULL;
+        self->open--;
+    }
+    self->kernel->kind->detach(self->kernel, socket);
+}
+
+/* ---- receiving ---- */
+
+static void xdp_backend_wait(struct backend *backend, int64_t until_us)
+{
+    struct xdp_backend *self = self_of(backend);
+    int64_t tick_us = self->open > 0 ? reactor_now_us() + TICK_US : until_us;
+    self->kernel->kind->wait(self->kernel, tick_us < until_us ? tick_us : until_us);
+}
+
+static struct leg_socket *find_leg(const struct xdp_backend *self, uint16_t port)
+{
+    size_t offset = (size_t)(port - self->first);
+    return port >= self->first && offset % 2 == 0 && offset / 2 < self->slots ? self->legs[offset / 2] : NULL;
+}
+
+/* A datagram that leaves no room for what may be appended is longer than any that is valid. */
+static void hand_over(struct xdp_backend *self, const struct xsk_packet *packet)
+{
+    struct frame frame;
+    if (!frame_parse(packet->data, packet->len, &frame)) {
+        counter_add(&self->invalid, 1);
+        return;
+    }
+    struct leg_socket *socket = find_leg(self, frame.to.port);
+    bool fits = xsk_offset(self->current, frame.payload) + frame.len + BACKEND_TAIL <= XSK_FRAME;
+    if (socket == NULL)
+        counter_add(&self->invalid, 1);
+    else
+        reactor_receive(socket, frame.payload, fits ? frame.len : 0, &frame.from);
+}
+
+static void receive_on(struct xdp_backend *self, struct xsk *queue)
+{
+    struct xsk_packet packets[XSK_BATCH];
+    self->current = queue;
+    for (size_t count; (count = xsk_receive(queue, packets, XSK_BATCH)) > 0;)
+        for (size_t i = 0; i < count; i++) {
+            self->received = packets[i].data;
+            hand_over(self, &packets[i]);
+            if (self->received != NULL)
+                xsk_free(queue, packets[i].data);
+        }
+    self->current = NULL;
+}
+
+static void xdp_backend_receive(struct backend *backend)
+{
+    struct xdp_backend *self = self_of(backend);
+    self->kernel->kind->receive(self->kernel);
+    for (unsigned i = 0; self->open > 0 && i < self->interface.queues; i++)
+        receive_on(self, &self->queues[i]);
+}
+
+/* ---- sending ---- */
+
+/* Where to write `len` bytes of payload: in place if they lie in the packet that is being handed over, behind
+ * enough room for headers; else in a piece of the queue's own. */
+static uint8_t *place_payload(struct xdp_backend *self, struct xsk **queue, const uint8_t *data, size_t len,
+                              size_t headers)
+{
+    bool here = self->current != NULL && self->received != NULL && xsk_owns(self->current, data);
+    if (here && xsk_offset(self->current, data) >= headers) {
+        *queue = self->current;
+        return self->current->memory + (data - self->current->memory);
+    }
+    uint8_t *piece = xsk_frame(*queue);
+    return piece != NULL ? memcpy(piece + headers, data, len) : NULL;
+}
+
+/* True if it is in the queue, to be sent by flush. */
+static bool send_frame(struct xdp_backend *self, const struct leg_socket *socket, const uint8_t *data,
+                       size_t len, const struct endpoint *to)
+{
+    struct endpoint from = self->backend.plane->local;
+    uint8_t mac[FRAME_MAC];
+    size_t headers = frame_headers(&from);
+    if (headers + len > FRAME_ETHERNET + self->interface.mtu || headers + len > XSK_FRAME)
+        return false;
+    if (!neighbour_find(self->neighbours, socket->slot, to, mac))
+        return false;
+    from.port = port_of(self, socket);
+    struct xsk *queue = &self->queues[socket->slot % self->interface.queues];
+    uint8_t *payload = place_payload(self, &queue, data, len, headers);
+    if (payload == NULL)
+        return false;
+    uint8_t *frame = frame_write(payload, len, &from, to, self->interface.mac, mac);
+    bool sent = xsk_send(queue, frame, headers + len);
+    if (payload == data && sent)
+        self->received = NULL;
+    else if (payload != data && !sent)
+        xsk_free(queue, frame);
+    return sent;
+}
+
+static int xdp_backend_send(struct backend *backend, struct leg_socket *socket, const uint8_t *data,
+                            size_t len, const struct endpoint *to)
+{
+    struct xdp_backend *self = self_of(backend);
+    if (socket->slot != BY_THE_KERNEL && send_frame(self, socket, data, len, to))
+        return 0;
+    return self->kernel->kind->send(self->kernel, socket, data, len, to);
+}
+
+static void xdp_backend_flush(struct backend *backend)
+{
+    struct xdp_backend *self = self_of(backend);
+    for (unsigned i = 0; i < self->interface.queues; i++)
+        xsk_flush(&self->queues[i]);
+    self->kernel->kind->flush(self->kernel);
+}
+
+static uint64_t xdp_backend_dropped(const struct backend *backend)
+{
+    const struct xdp_backend *self = (const struct xdp_backend *)backend;
+    uint64_t dropped = counter_read(&self->invalid);
+    for (unsigned i = 0; i < self->interface.queues; i++)
+        dropped += xsk_dropped(&self->queues[i]);
+    return dropped;
+}
+
+const struct backend_kind backend_xdp = {
+    .name = "af_xdp",
+    .open = xdp_backend_open,
+    .close = xdp_backend_close,
+    .bind = xdp_backend_bind,
+    .unbind = xdp_backend_unbind,
+    .start = xdp_backend_start,
+    .attach = xdp_backend_attach,
+    .detach = xdp_backend_detach,
+    .wait = xdp_backend_wait,
+    .receive = xdp_backend_receive,
+    .send = xdp_backend_send,
+    .flush = xdp_backend_flush,
+    .dropped = xdp_backend_dropped,
+};
+
+#endif
