@@ -32,7 +32,7 @@ from clutch.net.sip.events import (
 )
 from clutch.net.sip.session import SipSession
 from clutch.net.sip.state import SessionState
-from clutch.wire.sdp.codecs import CODECS
+from clutch.wire.sdp.codecs import CODECS, COMFORT_NOISE
 from clutch.wire.sdp.errors import NotAcceptable, SdpParseError
 from clutch.wire.sdp.negotiate import Agreed, LocalMedia, accept_answer, answer, make_offer
 from clutch.wire.sdp.session import Session
@@ -52,6 +52,8 @@ class Terms:
     address: str | None = None
     """The IP address that peers are told, where it is not the stream's own."""
     opus: OpusTerms = attrs.field(factory=OpusTerms)
+    comfort_noise: bool = False
+    """Send comfort noise for silence to a peer that knows it (RFC 3389), and let it do so."""
 
     def only(self, available: Iterable[str]) -> Terms:
         """These terms without the codecs that a media plane does not have."""
@@ -78,7 +80,13 @@ class SipLeg:
         host, port = self._stream.local
         opus = self._terms.opus.offer()
         codecs = [opus if name == "opus" else CODECS[name] for name in self._terms.codecs]
-        self._local = LocalMedia(self._terms.address or host, port, codecs, secrets.randbits(62))
+        self._local = LocalMedia(
+            self._terms.address or host,
+            port,
+            codecs,
+            secrets.randbits(62),
+            comfort_noise=self._terms.comfort_noise,
+        )
 
     @classmethod
     def inbound(cls, session: SipSession, stream: RtpStream, terms: Terms) -> SipLeg:
@@ -223,7 +231,8 @@ class SipLeg:
             rtcp=rtcp,
             event_clock_hz=agreed.event_clock_hz,
             opus=self._terms.opus.options(agreed.parameters),
-            dtx=self._terms.opus.sends_dtx(agreed.parameters),
+            dtx=agreed.comfort_noise is not None or self._terms.opus.sends_dtx(agreed.parameters),
+            comfort_noise=agreed.comfort_noise or COMFORT_NOISE.payload_type,
         )
         try:
             self._stream.connect(params)

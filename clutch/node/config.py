@@ -124,6 +124,8 @@ class RtpConfig:
     last_port: Annotated[int, Between(1024, 65_535)] = 32_767
     timeout_s: Annotated[float, Between(0, 86_400)] = 30.0
     """Silence from the network after which a call is ended; 0 never ends one."""
+    comfort_noise: bool = False
+    """Send comfort noise (RFC 3389) for silence to peers that know it; what comes is always played."""
 
 
 @attrs.frozen

@@ -149,6 +149,7 @@ class Node:
             timeout_ms=round(config.rtp.timeout_s * 1000),
             address=config.sip.public_address,
             opus=OpusTerms(**attrs.asdict(config.opus)),
+            comfort_noise=config.rtp.comfort_noise,
         )
         leg = SipLeg.inbound(session, stream, terms.only(self.plane.codecs))
         path = config.recordings / f"{sid}.wav"

@@ -34,6 +34,7 @@ public_address = "192.0.2.1"
 first_port = 20000
 last_port = 20100
 timeout_s = 0
+comfort_noise = true
 [http]
 host = "::1"
 port = 0

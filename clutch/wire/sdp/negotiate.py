@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from clutch.wire.sdp.codecs import EVENT_PAYLOAD_TYPES, STATIC, TELEPHONE_EVENT, CodecOffer
+from clutch.wire.sdp.codecs import COMFORT_NOISE, EVENT_PAYLOAD_TYPES, STATIC, TELEPHONE_EVENT, CodecOffer
 from clutch.wire.sdp.errors import NotAcceptable
 from clutch.wire.sdp.fields import Connection, Direction, Line, Origin, RtpMap, is_number
 from clutch.wire.sdp.session import Media, Session
@@ -39,6 +39,8 @@ class LocalMedia:
     """Version of a first description. Later ones count on from the previous."""
     telephone_event: bool = True
     """Whether RFC 4733 events are welcome."""
+    comfort_noise: bool = False
+    """Whether pauses are to be sent as comfort noise."""
     direction: Direction = Direction.SENDRECV
     """What we want; SENDONLY puts the peer on hold."""
 
@@ -70,6 +72,8 @@ class Agreed:
     """Rate in which events count their duration, if there are any."""
     parameters: Mapping[str, str] = attrs.field(factory=dict)
     """What the peer's ``a=fmtp`` says of the codec; names in lower case."""
+    comfort_noise: int | None = None
+    """The number that the peer expects comfort noise under, or None: not agreed."""
 
 
 def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
@@ -94,7 +98,8 @@ def answer(offer: Session, local: LocalMedia, previous: Session | None = None) -
     at, remote, codec, maps = _choose(offer, local)
     theirs = _peer_direction(offer, offer.media[at], remote)
     agreed = _agreed(local, local.direction, theirs, remote, codec, maps, offer.media[at])
-    used = [item for item in maps if item.payload_type in (agreed.payload_type, agreed.telephone_event)]
+    numbers = (agreed.payload_type, agreed.telephone_event, agreed.comfort_noise)
+    used = [item for item in maps if item.payload_type in numbers]
     direction = Direction.of(send=agreed.send, receive=agreed.receive)
     audio = _audio(local, used, direction, mux=agreed.rtcp is None)
     times = [line for line in offer.lines if line.type == "t"] or [Line("t", "0 0")]
@@ -233,6 +238,7 @@ def _agreed(
         rtcp=_rtcp(media, remote),
         event_clock_hz=event.clock_hz if event else None,
         parameters=_parameters(media, payload_type),
+        comfort_noise=_noise(codec, maps) if local.comfort_noise else None,
     )
 
 
@@ -245,6 +251,12 @@ def _parameters(media: Media, payload_type: int) -> dict[str, str]:
             pairs = (item.partition("=") for item in text.split(";"))
             parameters.update({name.strip().lower(): value.strip() for name, _, value in pairs})
     return parameters
+
+
+def _noise(codec: CodecOffer, maps: Sequence[RtpMap]) -> int | None:
+    """The number of comfort noise for a codec, which has to have its clock."""
+    fits = codec.clock_hz == COMFORT_NOISE.clock_hz
+    return next((item.payload_type for item in maps if fits and item.key == COMFORT_NOISE.key), None)
 
 
 def _events(codec: CodecOffer, maps: Sequence[RtpMap]) -> RtpMap | None:
@@ -261,6 +273,8 @@ def _wanted(local: LocalMedia) -> list[RtpMap]:
     """All mappings of an offer of ours, with the numbers that we like best."""
     codecs = [RtpMap(c.payload_type, c.encoding, c.clock_hz, c.channels) for c in local.codecs]
     clocks = dict.fromkeys([*(c.clock_hz for c in local.codecs), 8000]) if local.telephone_event else {}
+    if local.comfort_noise and any(c.clock_hz == COMFORT_NOISE.clock_hz for c in local.codecs):
+        codecs.append(COMFORT_NOISE)
     return codecs + [RtpMap(EVENT_PAYLOAD_TYPES[hz], TELEPHONE_EVENT, hz) for hz in clocks]
 
 
@@ -283,7 +297,7 @@ def _audio(local: LocalMedia, maps: Sequence[RtpMap], direction: Direction, *, m
     attributes = []
     for item in maps:
         attributes.append(f"rtpmap:{item}")
-        parameters = "0-15" if item.key[0] == TELEPHONE_EVENT else fmtp[item.key]
+        parameters = "0-15" if item.key[0] == TELEPHONE_EVENT else fmtp.get(item.key)
         if parameters:
             attributes.append(f"fmtp:{item.payload_type} {parameters}")
     attributes += [f"ptime:{PTIME_MS}", f"maxptime:{PTIME_MS}"]
