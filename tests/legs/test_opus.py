@@ -23,16 +23,16 @@ def test_wishes_are_stated() -> None:
 @pytest.mark.parametrize(
     ("theirs", "options"),
     [
-        ({}, OpusOptions(32_000, 5, 5, 48_000, fec=False)),
-        ({"useinbandfec": "1"}, OpusOptions(32_000, 5, 5, 48_000, fec=True)),
-        ({"useinbandfec": "0", "stereo": "1"}, OpusOptions(32_000, 5, 5, 48_000, fec=False)),
-        ({"maxaveragebitrate": "20000"}, OpusOptions(20_000, 5, 5, 48_000)),
-        ({"maxaveragebitrate": "64000"}, OpusOptions(32_000, 5, 5, 48_000)),
-        ({"maxaveragebitrate": "1"}, OpusOptions(6000, 5, 5, 48_000)),
-        ({"maxaveragebitrate": "-1", "maxplaybackrate": "x"}, OpusOptions(32_000, 5, 5, 48_000)),
-        ({"maxaveragebitrate": "9" * 40}, OpusOptions(32_000, 5, 5, 48_000)),
-        ({"maxplaybackrate": "8000"}, OpusOptions(32_000, 5, 5, 8000)),
-        ({"maxplaybackrate": "96000"}, OpusOptions(32_000, 5, 5, 48_000)),
+        ({}, OpusOptions(32_000, 5, 10, 48_000, fec=False)),
+        ({"useinbandfec": "1"}, OpusOptions(32_000, 5, 10, 48_000, fec=True)),
+        ({"useinbandfec": "0", "stereo": "1"}, OpusOptions(32_000, 5, 10, 48_000, fec=False)),
+        ({"maxaveragebitrate": "20000"}, OpusOptions(20_000, 5, 10, 48_000)),
+        ({"maxaveragebitrate": "64000"}, OpusOptions(32_000, 5, 10, 48_000)),
+        ({"maxaveragebitrate": "1"}, OpusOptions(6000, 5, 10, 48_000)),
+        ({"maxaveragebitrate": "-1", "maxplaybackrate": "x"}, OpusOptions(32_000, 5, 10, 48_000)),
+        ({"maxaveragebitrate": "9" * 40}, OpusOptions(32_000, 5, 10, 48_000)),
+        ({"maxplaybackrate": "8000"}, OpusOptions(32_000, 5, 10, 8000)),
+        ({"maxplaybackrate": "96000"}, OpusOptions(32_000, 5, 10, 48_000)),
     ],
 )
 def test_the_peer_may_ask_for_less(theirs: dict[str, str], options: OpusOptions) -> None:

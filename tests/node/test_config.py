@@ -49,7 +49,7 @@ rate_hz = 16000
 bitrate = 24000
 complexity = 9
 fec = false
-loss_percent = 10
+loss_percent = 20
 dtx = true
 [recording]
 enabled = false
