@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ def features() -> frozenset[str]:
     return frozenset(ffi.string(lib.native_features()).decode().split())
 
 
+@functools.cache
 def srtp_suites() -> frozenset[str]:
     """Those of `SUITES` that streams can be protected by here: none without libsrtp2."""
     if _loaded is None:

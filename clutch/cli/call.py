@@ -49,6 +49,7 @@ REDRAW_S = 0.2
 @click.option("--play", type=click.Path(path_type=Path), help="WAV to say; without --duration, then hang up.")
 @click.option("--record", type=click.Path(path_type=Path), help="WAV to keep what is heard in.")
 @click.option("--codec", type=click.Choice(list(CODECS)), help="Offer this codec only.")
+@click.option("--srtp", is_flag=True, help="Encrypt the audio, or do not call.")
 @click.option("--dtmf", default="", metavar="KEYS", help="Keys to press once answered, of 0-9*#A-D.")
 @click.option("--duration", type=click.FloatRange(min=0), help="Hang up so many seconds after the answer.")
 @click.option(
@@ -65,6 +66,7 @@ def call(
     play: Path | None,
     record: Path | None,
     codec: str | None,
+    srtp: bool,
     dtmf: str,
     duration: float | None,
     ring: float,
@@ -82,7 +84,7 @@ def call(
         raise click.BadParameter(f"{''.join(sorted(unknown))} is no key", param_hint="--dtmf")
     caller = Caller(_sound(play), dtmf, duration)
     codecs = (codec,) if codec else CODECS_OFFERED
-    dial = Dial(target, codecs, record, user, os.environ.get(PASSWORD), ring)
+    dial = Dial(target, codecs, record, user, os.environ.get(PASSWORD), ring, srtp)
     phone = run_program(_converse, dial, caller, as_json)
     summary = summarise(phone)
     click.echo(json.dumps(summary) if as_json else _sentence(summary))
@@ -167,6 +169,7 @@ def summarise(phone: Phone) -> dict[str, Any]:
         "q850": cause.q850,
         "text": printable(cause.text),
         "codec": codec,
+        "srtp": phone.leg.suite,
         "setup_s": round(answered - call.started_at, 3) if answered is not None else None,
         "duration_s": round(ended - answered, 3) if answered is not None else 0.0,
         "loss_percent": round(stats.loss_percent, 2),
@@ -187,7 +190,9 @@ def _sentence(summary: Mapping[str, Any]) -> str:
     words = f"{summary['status']}: {summary['reason']} by {summary['by']} (SIP {summary['sip']})"
     if summary["codec"]:
         found = summary["quality"]
-        words += f", {summary['duration_s']:.1f} s of {summary['codec']}, {found['loss_percent']:.1f} % lost"
+        under = f" under {summary['srtp']}" if summary["srtp"] else ""
+        words += f", {summary['duration_s']:.1f} s of {summary['codec']}{under}"
+        words += f", {found['loss_percent']:.1f} % lost"
         words += f", jitter {found['jitter_ms']:.1f} ms"
         if found["round_trip_ms"] is not None:
             words += f", round trip {found['round_trip_ms']:.1f} ms"

@@ -16,8 +16,8 @@ import trio
 from actors.call import Cause, LegEnded, Party, Reason
 from clutch.legs.causes import cause_of_bye, cause_of_failure, cause_of_status, reasons_for
 from clutch.legs.opus import OpusTerms
-from clutch.media.errors import UnsupportedCodec
-from clutch.media.params import Codec, RtpParams
+from clutch.media.errors import UnsupportedCodec, UnsupportedSuite
+from clutch.media.params import Codec, RtpParams, SrtpKeys
 from clutch.net.plane import RtpStream
 from clutch.net.sip.events import (
     Acked,
@@ -36,6 +36,7 @@ from clutch.wire.sdp.codecs import CODECS, COMFORT_NOISE
 from clutch.wire.sdp.errors import NotAcceptable, SdpParseError
 from clutch.wire.sdp.negotiate import Agreed, LocalMedia, accept_answer, answer, make_offer
 from clutch.wire.sdp.session import Session
+from clutch.wire.srtp.suites import SUITES
 
 WARN_AGENT = "clutch"
 """Who signs a Warning header (RFC 3261 section 20.43)."""
@@ -54,12 +55,30 @@ class Terms:
     opus: OpusTerms = attrs.field(factory=OpusTerms)
     comfort_noise: bool = False
     """Send comfort noise for silence to a peer that knows it (RFC 3389), and let it do so."""
+    suites: tuple[str, ...] = (
+        "AEAD_AES_128_GCM",  # costs least
+        "AES_CM_128_HMAC_SHA1_80",  # what everybody has
+        "AEAD_AES_256_GCM",
+        "AES_256_CM_HMAC_SHA1_80",
+        "AES_CM_128_HMAC_SHA1_32",
+    )
+    """Names of `clutch.wire.srtp.SUITES` to encrypt with, by preference; none: never."""
+    must_encrypt: bool = False
+    """Whether plain RTP is out of the question."""
 
-    def only(self, available: Iterable[str]) -> Terms:
-        """These terms without the codecs that a media plane does not have."""
-        names = set(available)
-        kept = tuple(codec for codec in self.codecs if CODECS[codec].name in names)
-        return attrs.evolve(self, codecs=kept)
+    def only(self, codecs: Iterable[str], suites: Iterable[str]) -> Terms:
+        """These terms without the codecs and suites that a media plane does not have."""
+        names, known = set(codecs), set(suites)
+        return attrs.evolve(
+            self,
+            codecs=tuple(codec for codec in self.codecs if CODECS[codec].name in names),
+            suites=tuple(suite for suite in self.suites if suite in known),
+        )
+
+
+def new_key(suite: str) -> bytes:
+    """A master key of ours with its salt (RFC 4568 section 6.1)."""
+    return secrets.token_bytes(SUITES[suite].material_bytes)
 
 
 @attrs.define(eq=False)
@@ -86,6 +105,8 @@ class SipLeg:
             codecs,
             secrets.randbits(62),
             comfort_noise=self._terms.comfort_noise,
+            keys={suite: new_key(suite) for suite in self._terms.suites},
+            must_encrypt=self._terms.must_encrypt,
         )
 
     @classmethod
@@ -102,6 +123,11 @@ class SipLeg:
     def codec(self) -> str | None:
         """The codec in use, None before the answer."""
         return self._params.codec.name if self._params else None
+
+    @property
+    def suite(self) -> str | None:
+        """The suite of SRTP in use; None: plain RTP."""
+        return self._params.keys.suite if self._params and self._params.keys else None
 
     async def connect(self, ringing: Callable[[], None]) -> None:
         """See `LegPort.connect`. A description that we cannot use is answered with 400 or 488."""
@@ -233,12 +259,22 @@ class SipLeg:
             opus=self._terms.opus.options(agreed.parameters),
             dtx=agreed.comfort_noise is not None or self._terms.opus.sends_dtx(agreed.parameters),
             comfort_noise=agreed.comfort_noise or COMFORT_NOISE.payload_type,
+            keys=SrtpKeys(agreed.keys.suite, agreed.keys.send, agreed.keys.receive) if agreed.keys else None,
         )
         try:
             self._stream.connect(params)
-        except UnsupportedCodec as error:
+        except (UnsupportedCodec, UnsupportedSuite) as error:
             raise NotAcceptable(305, str(error)) from error
         self._params = params
+        self._renew_keys()
+
+    def _renew_keys(self) -> None:
+        """Forget the keys of suites that are not in use, for a key is never taken up again: its packet index
+        would begin anew. The one in use comes first in later offers."""
+        used = self._params.keys if self._params else None
+        keys = {used.suite: used.send} if used else {}
+        keys |= {suite: new_key(suite) for suite in self._terms.suites if suite not in keys}
+        self._local = attrs.evolve(self._local, keys=keys)
 
     def _leave(self, cause: Cause) -> None:
         session = self._session

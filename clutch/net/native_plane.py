@@ -20,7 +20,7 @@ import native
 from actors.call.errors import MediaUnavailable
 from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
 from actors.runtime import LossyReceiver, LossySender, open_lossy
-from clutch.media.errors import UnsupportedCodec
+from clutch.media.errors import UnsupportedCodec, UnsupportedSuite
 from clutch.media.params import Address, RtpParams
 from clutch.net.errors import BackendUnavailable, RoomError
 from clutch.net.native_recording import NativeRecording, Recordings
@@ -61,6 +61,11 @@ class NativePlane:
         return _ALWAYS | (native.features() & {"opus"})
 
     @property
+    def suites(self) -> frozenset[str]:
+        """See `MediaPlane.suites`: what libsrtp2 has, if the build has that."""
+        return native.srtp_suites()
+
+    @property
     def ports_in_use(self) -> int:
         """See `MediaPlane.ports_in_use`. A closed stream has its port until the reactor let go: some ms."""
         return self._plane.open_streams if self._plane else 0
@@ -77,7 +82,7 @@ class NativePlane:
             raise RuntimeError("open a stream while the plane runs")
         try:
             randbits = self._randbits
-            core = self._plane.open(randbits(32), randbits(16), randbits(32), new_cname(randbits))
+            core = self._plane.open(randbits(32), randbits(15), randbits(32), new_cname(randbits))
         except native.MediaError as error:
             raise MediaUnavailable(str(error)) from error
         stream = NativeRtpStream(sid, (self._host, core.port), core, self._recordings, self._forget)
@@ -178,6 +183,8 @@ class NativeRtpStream:
 
     def connect(self, params: RtpParams) -> None:
         """See `RtpStream.connect`."""
+        if params.keys is not None and params.keys.suite not in native.srtp_suites():
+            raise UnsupportedSuite(params.keys.suite)
         try:
             self._core.connect(native_params(params))
         except native.MediaError as error:

@@ -23,7 +23,8 @@ class RtpStream(MediaStream, Protocol):
         """Start, or go on with other parameters after a re-INVITE.
 
         With the same codec and rate all audio is kept; with another, what waits is dropped; with another
-        remote the peer's real address is learnt anew. Raises `UnsupportedCodec`, and then changes nothing.
+        remote the peer's real address is learnt anew. Raises `UnsupportedCodec` or `UnsupportedSuite`, and
+        then changes nothing.
         """
 
     def record(self, path: Path, sides: Sequence[Side]) -> Recording | None:
@@ -81,6 +82,10 @@ class MediaPlane(MediaPort[RtpStream], Protocol):
     @property
     def codecs(self) -> frozenset[str]:
         """Values of `Codec.name` that streams can be connected with."""
+
+    @property
+    def suites(self) -> frozenset[str]:
+        """Names of `clutch.wire.srtp.SUITES` that streams can be connected with."""
 
     @property
     def backend(self) -> str:

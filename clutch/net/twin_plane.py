@@ -27,6 +27,7 @@ from clutch.net.room import MixRoom, Rooms
 from clutch.net.twin_room import TwinRoomCore
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.rtp import RtpPacket, is_rtcp
+from clutch.wire.srtp.suites import SUITES
 
 MAX_EVENTS = 64
 """Events that may wait for `next_event`; later ones are lost until there is room."""
@@ -68,6 +69,11 @@ class TwinPlane:
         return frozenset(FORMATS)
 
     @property
+    def suites(self) -> frozenset[str]:
+        """See `MediaPlane.suites`."""
+        return frozenset(SUITES)
+
+    @property
     def backend(self) -> str:
         """See `MediaPlane.backend`."""
         return "twin: sockets in Python"
@@ -88,7 +94,7 @@ class TwinPlane:
             raise RuntimeError("open a stream while the plane runs")
         rtp, rtcp = self._bind()
         randbits = self._randbits
-        core = TwinStream.open(randbits(32), randbits(16), randbits(32), new_cname(randbits))
+        core = TwinStream.open(randbits(32), randbits(15), randbits(32), new_cname(randbits))
         stream = TwinRtpStream(sid, rtp, rtcp, core, self._forget)
         self._streams[stream] = None
         self._nursery.start_soon(stream._read, name=f"rtp {sid}")

@@ -126,6 +126,8 @@ class RtpConfig:
     """Silence from the network after which a call is ended; 0 never ends one."""
     comfort_noise: bool = False
     """Send comfort noise (RFC 3389) for silence to peers that know it; what comes is always played."""
+    srtp: Literal["optional", "required", "off"] = "optional"
+    """Whether media is encrypted: if the peer does as well, always, or never."""
 
 
 @attrs.frozen

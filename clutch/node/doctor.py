@@ -68,7 +68,7 @@ def features(findings: Findings) -> list[Feature]:
         _kernel_backend("io_uring", findings),
         _kernel_backend("af_xdp", findings),
         _opus(findings),
-        Feature("srtp", State.NOT_BUILT, "media is not encrypted", _NOT_YET),
+        _srtp(findings),
     ]
 
 
@@ -78,7 +78,7 @@ def available(findings: Findings) -> list[str]:
 
 
 _NOT_YET = "nothing to install: this version of clutch does not have it"
-_REBUILD = "apt-get install gcc python3-dev pkg-config libopus-dev, then: python native/build.py"
+_REBUILD = "apt-get install gcc python3-dev pkg-config libopus-dev libsrtp2-dev, then: python native/build.py"
 _PACKAGES = {"io_uring": "liburing-dev", "af_xdp": "clang llvm libbpf-dev"}
 _CHOICE = {
     "udp": "media.backend = auto takes it",
@@ -102,6 +102,14 @@ def _opus(findings: Findings) -> Feature:
         return Feature("opus", State.AVAILABLE, "libopus, in the C core")
     why = "it comes with the C core" if findings.no_native else "libopus was not there at build time"
     return Feature("opus", State.NOT_BUILT, why, _REBUILD)
+
+
+def _srtp(findings: Findings) -> Feature:
+    if findings.no_native:
+        return Feature("srtp", State.AVAILABLE, "encrypted media, by the Python twin")
+    if "srtp" in findings.built:
+        return Feature("srtp", State.AVAILABLE, "encrypted media, by libsrtp2 in the C core")
+    return Feature("srtp", State.NOT_BUILT, "libsrtp2 was not there at build time", _REBUILD)
 
 
 def _kernel_backend(name: str, findings: Findings) -> Feature:

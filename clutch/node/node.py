@@ -40,7 +40,7 @@ from clutch.node.doctor import available, probe
 from clutch.node.errors import NodeError
 from clutch.node.http import serve_http
 from clutch.node.journal import Journal
-from clutch.node.planes import make_plane
+from clutch.node.planes import check_srtp, make_plane
 from clutch.node.quality import summarise
 from clutch.node.services import start_service
 from clutch.record.wav import prove_writable, record_wav, thread_writer
@@ -125,7 +125,8 @@ class Node:
         call = self.calls.get(sid)
         if call is None or not isinstance(call.spec.leg, SipLeg) or call.spec.leg.codec is None:
             return {}
-        return summarise(call.spec.stream.stats(), call.spec.leg.codec)
+        quality = summarise(call.spec.stream.stats(), call.spec.leg.codec)
+        return {**quality, "srtp": call.spec.leg.suite}
 
     def _on_invite(self, session: SipSession) -> None:
         """A new call: find who answers it, give it media, start its tree. Never blocks."""
@@ -145,13 +146,7 @@ class Node:
             self._busy(session, str(error))
             return
         config = self.config
-        terms = Terms(
-            timeout_ms=round(config.rtp.timeout_s * 1000),
-            address=config.sip.public_address,
-            opus=OpusTerms(**attrs.asdict(config.opus)),
-            comfort_noise=config.rtp.comfort_noise,
-        )
-        leg = SipLeg.inbound(session, stream, terms.only(self.plane.codecs))
+        leg = SipLeg.inbound(session, stream, self._terms())
         path = config.recordings / f"{sid}.wav"
         spec = CallSpec(
             sid,
@@ -166,6 +161,18 @@ class Node:
         )
         self.calls.start(spec)
         log.info("call.incoming", sid=sid, caller=spec.caller, callee=extension)
+
+    def _terms(self) -> Terms:
+        """On what terms calls are answered."""
+        config = self.config
+        terms = Terms(
+            timeout_ms=round(config.rtp.timeout_s * 1000),
+            address=config.sip.public_address,
+            must_encrypt=config.rtp.srtp == "required",
+            opus=OpusTerms(**attrs.asdict(config.opus)),
+            comfort_noise=config.rtp.comfort_noise,
+        )
+        return terms.only(self.plane.codecs, () if config.rtp.srtp == "off" else self.plane.suites)
 
     def _busy(self, session: SipSession, why: str) -> None:
         log.warning("call.refused", why=why)
@@ -198,6 +205,8 @@ async def open_node(
     dialplan = make_dialplan(config.dialplan)
     ports = range(config.rtp.first_port, config.rtp.last_port + 1)
     plane = make_plane(config.media, network, config.sip.host, ports)
+    if config.rtp.srtp == "required":
+        check_srtp(plane)
     if config.recording.enabled:
         _make_folder(config.recordings)
     async with open_system() as system:

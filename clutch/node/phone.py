@@ -31,7 +31,7 @@ from clutch.net.sip.transports import Bind
 from clutch.node.config import MediaConfig
 from clutch.node.errors import NodeError
 from clutch.node.journal import Journal
-from clutch.node.planes import make_plane
+from clutch.node.planes import check_srtp, make_plane
 from clutch.node.services import start_service
 from clutch.record.wav import Writer, prove_writable, record_wav, thread_writer
 from clutch.wire.sip.digest import DigestClient
@@ -60,6 +60,8 @@ class Dial:
     """The user part of our own address, and the name for digest authentication."""
     password: str | None = attrs.field(default=None, repr=False)
     ring_timeout_s: float = 30.0
+    srtp: bool = False
+    """Whether to encrypt the media, or not to call."""
 
 
 @attrs.define(eq=False)
@@ -84,7 +86,9 @@ async def open_phone(dial: Dial, caller: AgentPort, network: Network | None = No
     network = network or TrioNetwork()
     target, host = await _target(dial.target, network)
     plane = make_plane(MediaConfig(), network, host, PORTS)
-    terms = Terms(dial.codecs).only(plane.codecs)
+    if dial.srtp:
+        check_srtp(plane)
+    terms = Terms(dial.codecs, must_encrypt=dial.srtp).only(plane.codecs, plane.suites if dial.srtp else ())
     if not terms.codecs:
         raise NodeError(f"this build cannot code {', '.join(dial.codecs)}; see: clutch doctor")
     endpoint = SipEndpoint(network, [Bind("UDP", host, 0), Bind("TCP", host, 0)], _refuse, _AGENT)

@@ -11,6 +11,12 @@ from clutch.node.config import MediaConfig
 from clutch.node.errors import NodeError
 
 
+def check_srtp(plane: MediaPlane) -> None:
+    """See that a plane can encrypt. Raises `NodeError` if it cannot."""
+    if not plane.suites:
+        raise NodeError("this build cannot encrypt media (SRTP); see: clutch doctor")
+
+
 def make_plane(config: MediaConfig, network: Network, host: str, ports: range) -> MediaPlane:
     """The plane that the configuration asks for, binding `host` on `ports`; it is run by the node.
 

@@ -79,6 +79,8 @@ class Wire:
     """Which SIP is lost."""
     loses_rtp: Callable[[str], bool] = lambda _host: False
     """Whether a host's next RTP packet is lost."""
+    taps_rtp: Callable[[bytes], None] = lambda _data: None
+    """Sees every datagram of media that is sent."""
 
     def __attrs_post_init__(self) -> None:
         self.network = MemoryNetwork(latency_s=0.01, lost=self._carry)
@@ -105,6 +107,7 @@ class Wire:
 
     def _carry(self, data: bytes, source: Address, to: Address) -> bool:
         if 5060 not in (source[1], to[1]):
+            self.taps_rtp(data)
             lost = self.loses_rtp(source[0])
             self.heard[to] += not lost
             return lost
@@ -141,7 +144,7 @@ class Phone:
         def place(offer: bytes) -> SipSession:
             return self.endpoint.invite(target, from_uri=own, body=offer)
 
-        leg = SipLeg.outbound(place, stream, terms or Terms(("pcmu",)))
+        leg = SipLeg.outbound(place, stream, terms or Terms(("pcmu",), suites=()))
         return self.calls.start(CallSpec(sid, leg, stream, inbound=False, agent=agent, **spec))
 
 

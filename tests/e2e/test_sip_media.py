@@ -15,6 +15,7 @@ from clutch.agents.caller import Caller
 from clutch.legs.sip import Terms
 from clutch.media.audio import Sound
 from clutch.wire.sdp import Session
+from clutch.wire.srtp import SUITES
 from tests.e2e.scripted import open_script, sdp
 from tests.e2e.sip_stage import PHONE, SipStage, ended, whole_call
 from tests.interop.sound import compare
@@ -36,13 +37,17 @@ class Listener:
         conversation.hangup()
 
 
-@pytest.mark.parametrize("codec", ["pcmu", "pcma", "l16/16000"])
-def test_the_echo_comes_back(codec: str) -> None:
+@pytest.mark.parametrize(
+    ("codec", "suites"),
+    [("pcmu", ()), ("pcma", ()), ("l16/16000", ()), *(("pcmu", (suite,)) for suite in SUITES)],
+)
+def test_the_echo_comes_back(codec: str, suites: tuple[str, ...]) -> None:
     async def play(stage: SipStage) -> None:
         rate_hz = 16_000 if codec == "l16/16000" else 8_000
         noise = np.random.default_rng(1).normal(0, 4_000, rate_hz).astype(np.int16)
         listener = Listener(Sound(noise, rate_hz))
-        await stage.phone.dial(agent=lambda: listener, terms=Terms((codec,))).wait()
+        terms = Terms((codec,), suites=suites, must_encrypt=bool(suites))
+        await stage.phone.dial(agent=lambda: listener, terms=terms).wait()
         await stage.idle()
         likeness = compare(listener.sound, Sound(np.frombuffer(b"".join(listener.heard), np.int16), rate_hz))
         assert likeness.correlation > 0.99

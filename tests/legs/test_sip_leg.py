@@ -2,94 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
 from actors.call import Cause, LegEnded, Party, Reason
-from clutch.legs.sip import SipLeg, Terms
-from clutch.media.params import RtpParams
-from clutch.net.memory import MemoryNetwork
-from clutch.net.twin_plane import TwinPlane, TwinRtpStream
+from clutch.legs.sip import SipLeg
 from clutch.wire.sdp import Direction, Session
-from clutch.wire.sip.message import Request, Response
+from clutch.wire.sip.message import Request
 from clutch.wire.sip.reason import Q850, cause_of, reasons_of
-from tests.net.sip_world import ALICE, BOB, Peer, World
-
-
-def sdp(direction: str = "sendrecv", formats: str = "0 8 101", host: str = BOB) -> bytes:
-    lines = [
-        "v=0",
-        f"o=- 1 1 IN IP4 {host}",
-        "s=-",
-        f"c=IN IP4 {host}",
-        "t=0 0",
-        f"m=audio 4000 RTP/AVP {formats}",
-        "a=rtpmap:101 telephone-event/8000",
-        f"a={direction}",
-    ]
-    return "".join(line + "\r\n" for line in lines).encode()
-
-
-@attrs.define(eq=False)
-class Bench:
-    """Alice with media, and the scripted peer."""
-
-    peer: Peer
-    plane: TwinPlane
-    terms: Terms
-    connects: list[RtpParams]
-    """What the stream was connected with, each time."""
-
-    async def ring_in(self, body: bytes = b"") -> SipLeg:
-        self.peer.ask("INVITE", body)
-        session = await self.peer.alice.next_call()
-        return SipLeg.inbound(session, self.plane.open("in"), self.terms)
-
-    def dial(self) -> SipLeg:
-        return SipLeg.outbound(self.peer.place, self.plane.open("out"), self.terms)
-
-    async def final(self) -> Response:
-        while (response := await self.peer.response()).status < 200:
-            pass
-        return response
-
-    async def answered(self, body: bytes) -> tuple[SipLeg, str]:
-        """A call of the peer's that is up, and Alice's tag."""
-        leg = await self.ring_in(body)
-        await leg.connect(never)
-        tag = (await self.final()).to.tag or ""
-        self.peer.ask("ACK", tag=tag)
-        return leg, tag
-
-
-def never() -> None:
-    raise AssertionError("an answering leg does not hear it ring")
-
-
-@pytest.fixture
-async def bench(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    """Alice and a scripted peer on one network."""
-    network = MemoryNetwork(latency_s=0.01)
-    world = World(network, nursery)
-    datagrams = network.host(BOB).open_datagrams(BOB, 5060)
-    peer = Peer(datagrams, await world.phone(ALICE, "UDP"))
-    plane = TwinPlane(network.host(ALICE), ALICE, range(10_000, 10_100))
-    await nursery.start(plane.run)
-    connects: list[RtpParams] = []
-    connect = TwinRtpStream.connect
-
-    def noted(stream: TwinRtpStream, params: RtpParams) -> None:
-        connect(stream, params)
-        connects.append(params)
-
-    monkeypatch.setattr(TwinRtpStream, "connect", noted)
-    yield Bench(peer, plane, Terms().only(plane.codecs), connects)
-    datagrams.close()
-
+from tests.legs.stage import Bench, never, sdp
+from tests.net.sip_world import ALICE, BOB
 
 # --- Answering.
 

@@ -35,6 +35,7 @@ first_port = 20000
 last_port = 20100
 timeout_s = 0
 comfort_noise = true
+srtp = "required"
 [http]
 host = "::1"
 port = 0

@@ -19,17 +19,18 @@ def find(findings: Findings, name: str) -> Feature:
 
 def test_without_the_native_plane_the_twin_does_what_it_can() -> None:
     findings = Findings(frozenset(), "not built (no gcc)", AGREES)
-    assert available(findings) == ["twin", "udp"]
+    assert available(findings) == ["twin", "udp", "srtp"]
     assert find(findings, "native").why == "not built (no gcc)"
     assert "native/build.py" in find(findings, "native").how
     assert "Python twin" in find(findings, "udp").why
     assert find(findings, "opus").state is State.NOT_BUILT
 
 
-def test_a_native_plane_without_opus() -> None:
+def test_a_native_plane_without_libraries() -> None:
     findings = Findings(frozenset({"udp"}), "", AGREES)
     assert available(findings) == ["native", "twin", "udp"]
     assert "libopus-dev" in find(findings, "opus").how
+    assert "libsrtp2-dev" in find(findings, "srtp").how
 
 
 @pytest.mark.parametrize("name", ["io_uring", "af_xdp"])
@@ -54,3 +55,4 @@ def test_this_machine() -> None:
     assert [feature.name for feature in features(findings)] == NAMES
     assert ("native" in available(findings)) == native.available
     assert ("opus" in available(findings)) == ("opus" in native.features())
+    assert ("srtp" in available(findings)) == (not native.available or "srtp" in native.features())

@@ -26,7 +26,7 @@ class Ringing:
     """UAC: a provisional response above 100."""
 
     status: int
-    body: bytes
+    body: bytes = attrs.field(repr=False)
     """Early media description, if any."""
 
 
@@ -34,7 +34,7 @@ class Ringing:
 class Answered:
     """UAC: the peer answered and has our ACK."""
 
-    body: bytes
+    body: bytes = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -56,7 +56,7 @@ class Cancelled:
 class Acked:
     """UAS: the ACK to our 2xx came."""
 
-    body: bytes
+    body: bytes = attrs.field(repr=False)
     """The answer, if our 2xx carried the offer."""
 
 
@@ -67,7 +67,7 @@ class Offer:
     Both do nothing when the session is over or the peer took its offer back.
     """
 
-    body: bytes
+    body: bytes = attrs.field(repr=False)
     """Empty if the peer wants our offer: `accept` makes it, and `Acked` brings the answer."""
     accept: Callable[[bytes], None] = attrs.field(repr=False)
     """Agree, with this description."""
@@ -80,7 +80,7 @@ class Info:
     """An INFO (RFC 6086); it has been answered with 200."""
 
     content_type: str
-    body: bytes
+    body: bytes = attrs.field(repr=False)
 
 
 @attrs.frozen

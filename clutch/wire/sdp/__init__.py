@@ -4,6 +4,7 @@ Pure values and functions. No codec or media object comes in here: legs map what
 """
 
 from clutch.wire.sdp.codecs import CODECS, G722, L16_8000, L16_16000, L16_48000, OPUS, PCMA, PCMU, CodecOffer
+from clutch.wire.sdp.crypto import Crypto, Keys
 from clutch.wire.sdp.errors import NotAcceptable, SdpParseError
 from clutch.wire.sdp.fields import Connection, Direction, Line, Origin, RtpMap
 from clutch.wire.sdp.negotiate import Agreed, LocalMedia, accept_answer, answer, make_offer
@@ -21,7 +22,9 @@ __all__ = [
     "Agreed",
     "CodecOffer",
     "Connection",
+    "Crypto",
     "Direction",
+    "Keys",
     "Line",
     "LocalMedia",
     "Media",

@@ -55,12 +55,16 @@ _DIRECTIONS = {
 }
 
 
+def _without_keys(value: str) -> str:
+    return "'crypto:***'" if value.startswith("crypto:") else repr(value)
+
+
 @attrs.frozen
 class Line:
-    """Any line, as it stood: ``<type>=<value>``."""
+    """Any line, as it stood: ``<type>=<value>``. Its repr shows no key."""
 
     type: str
-    value: str
+    value: str = attrs.field(repr=_without_keys)
 
     @property
     def attribute(self) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 One audio stream is used; any other media line of a peer is rejected with port 0. An answer of ours names
 exactly one codec, so that the codec cannot change in mid-stream. Old-style hold (``c=0.0.0.0``, RFC 3264
 section 8.4) counts as a peer that does not want to receive. RTCP on the RTP port (RFC 5761) is offered, and
-agreed to if the peer offers it.
+agreed to if the peer offers it. How SRTP is agreed on: `clutch.wire.sdp.crypto`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,21 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from clutch.wire.sdp.codecs import COMFORT_NOISE, EVENT_PAYLOAD_TYPES, STATIC, TELEPHONE_EVENT, CodecOffer
+from clutch.wire.sdp.crypto import (
+    PLAIN,
+    SECURE,
+    Crypto,
+    Keys,
+    accept_crypto,
+    answer_crypto,
+    offer_crypto,
+)
 from clutch.wire.sdp.errors import NotAcceptable
 from clutch.wire.sdp.fields import Connection, Direction, Line, Origin, RtpMap, is_number
 from clutch.wire.sdp.session import Media, Session
 
 PTIME_MS = 20
 """Packet duration that we send and ask for."""
-
-_PROTOCOL = "RTP/AVP"
 
 
 @attrs.frozen
@@ -43,6 +50,11 @@ class LocalMedia:
     """Whether pauses are to be sent as comfort noise."""
     direction: Direction = Direction.SENDRECV
     """What we want; SENDONLY puts the peer on hold."""
+    keys: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
+    """Our master key, its salt behind it, for each suite of SRTP that we take; none: no SRTP. The suite in
+    use comes first, the others by preference."""
+    must_encrypt: bool = False
+    """Whether plain RTP is out of the question."""
 
     @property
     def family(self) -> str:
@@ -74,6 +86,8 @@ class Agreed:
     """What the peer's ``a=fmtp`` says of the codec; names in lower case."""
     comfort_noise: int | None = None
     """The number that the peer expects comfort noise under, or None: not agreed."""
+    keys: Keys | None = None
+    """For SRTP; None: plain RTP."""
 
 
 def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
@@ -85,8 +99,11 @@ def make_offer(local: LocalMedia, previous: Session | None = None) -> Session:
     """
     streams = previous.media if previous else ()
     at = _in_use(streams)
-    known = streams[at].rtpmaps() if at < len(streams) else {}
-    audio = _audio(local, _numbered(_wanted(local), known), local.direction, mux=True)
+    before = streams[at] if at < len(streams) else None
+    maps = _numbered(_wanted(local), before.rtpmaps() if before else {})
+    cryptos = offer_crypto(local.keys)
+    secure = local.must_encrypt or (before is not None and before.protocol == SECURE)
+    audio = _audio(local, maps, local.direction, SECURE if secure else PLAIN, cryptos, mux=True)
     return _session(local, previous, [Line("t", "0 0")], _replaced(streams, at, audio))
 
 
@@ -96,12 +113,16 @@ def answer(offer: Session, local: LocalMedia, previous: Session | None = None) -
     `previous` as in `make_offer`. Raises `NotAcceptable`.
     """
     at, remote, codec, maps = _choose(offer, local)
-    theirs = _peer_direction(offer, offer.media[at], remote)
-    agreed = _agreed(local, local.direction, theirs, remote, codec, maps, offer.media[at])
+    media = offer.media[at]
+    theirs = _peer_direction(offer, media, remote)
+    agreed = _agreed(local, local.direction, theirs, remote, codec, maps, media)
+    taken = _take_crypto(media, local)
+    cryptos = [taken[0]] if taken else []
+    agreed = attrs.evolve(agreed, keys=taken[1] if taken else None)
     numbers = (agreed.payload_type, agreed.telephone_event, agreed.comfort_noise)
     used = [item for item in maps if item.payload_type in numbers]
     direction = Direction.of(send=agreed.send, receive=agreed.receive)
-    audio = _audio(local, used, direction, mux=agreed.rtcp is None)
+    audio = _audio(local, used, direction, media.protocol, cryptos, mux=agreed.rtcp is None)
     times = [line for line in offer.lines if line.type == "t"] or [Line("t", "0 0")]
     return _session(local, previous, times, _replaced(offer.media, at, audio)), agreed
 
@@ -117,15 +138,20 @@ def accept_answer(offer: Session, answer: Session, local: LocalMedia) -> Agreed:
     media = answer.media[at]
     if media.kind != "audio" or not media.port:
         raise NotAcceptable(304, "the audio stream was rejected")
-    maps = _usable(media, offer.media[at].rtpmaps())
+    asked = offer.media[at]
+    if media.protocol != asked.protocol:
+        raise NotAcceptable(302, f"{asked.protocol} was offered, {media.protocol} answered")
+    maps = _usable(media, asked.rtpmaps())
     remote = _remote(answer, media, local)
     offered = {codec.key: codec for codec in local.codecs}
     codec = next((offered[item.key] for item in maps if item.key in offered), None)
     if codec is None:
         raise NotAcceptable(305, f"no codec of the offer was answered: {_names(maps)}")
-    ours = offer.direction(offer.media[at])
+    ours = offer.direction(asked)
     theirs = _peer_direction(answer, media, remote)
-    return _agreed(local, ours, theirs, remote, codec, maps, media)
+    agreed = _agreed(local, ours, theirs, remote, codec, maps, media)
+    must = asked.protocol == SECURE
+    return attrs.evolve(agreed, keys=accept_crypto(asked.cryptos, media.cryptos, local.keys, must=must))
 
 
 def _in_use(streams: Sequence[Media]) -> int:
@@ -147,6 +173,7 @@ def _choose(offer: Session, local: LocalMedia) -> tuple[int, tuple[str, int], Co
         if media.kind == "audio" and media.port:
             try:
                 maps = _usable(media, {})
+                _take_crypto(media, local)
                 return at, _remote(offer, media, local), _preferred(local, maps), maps
             except NotAcceptable as refusal:
                 refusals.append(refusal)
@@ -155,13 +182,21 @@ def _choose(offer: Session, local: LocalMedia) -> tuple[int, tuple[str, int], Co
 
 def _usable(media: Media, defaults: Mapping[int, RtpMap]) -> list[RtpMap]:
     """What the formats of a stream mean, in their order, if we can use the stream at all."""
-    if media.protocol != _PROTOCOL:
-        raise NotAcceptable(302, f"audio must be {_PROTOCOL}, not {media.protocol}")
+    if media.protocol not in (PLAIN, SECURE):
+        raise NotAcceptable(302, f"audio must be {PLAIN} or {SECURE}, not {media.protocol}")
     for value in media.attributes("maxptime"):
         if is_number(value) and int(value) < PTIME_MS:
             raise NotAcceptable(305, f"maxptime {value} is less than {PTIME_MS} ms")
     meanings = {**STATIC, **defaults, **media.rtpmaps()}
     return [meanings[int(item)] for item in media.formats if is_number(item) and int(item) in meanings]
+
+
+def _take_crypto(media: Media, local: LocalMedia) -> tuple[Crypto, Keys] | None:
+    """How an offered stream is to be encrypted, if it is."""
+    if media.protocol == SECURE and not local.keys:
+        raise NotAcceptable(302, f"audio must be {PLAIN}, not {SECURE}")
+    must = local.must_encrypt or media.protocol == SECURE
+    return answer_crypto(media.cryptos, local.keys, must=must)
 
 
 def _preferred(local: LocalMedia, maps: Sequence[RtpMap]) -> CodecOffer:
@@ -291,7 +326,15 @@ def _numbered(wanted: Sequence[RtpMap], known: Mapping[int, RtpMap]) -> list[Rtp
     ]
 
 
-def _audio(local: LocalMedia, maps: Sequence[RtpMap], direction: Direction, *, mux: bool) -> Media:
+def _audio(
+    local: LocalMedia,
+    maps: Sequence[RtpMap],
+    direction: Direction,
+    protocol: str,
+    cryptos: Sequence[Crypto],
+    *,
+    mux: bool,
+) -> Media:
     """Our media description."""
     fmtp = {codec.key: codec.fmtp for codec in local.codecs}
     attributes = []
@@ -302,8 +345,9 @@ def _audio(local: LocalMedia, maps: Sequence[RtpMap], direction: Direction, *, m
             attributes.append(f"fmtp:{item.payload_type} {parameters}")
     attributes += [f"ptime:{PTIME_MS}", f"maxptime:{PTIME_MS}"]
     attributes += ["rtcp-mux", direction.value] if mux else [direction.value]
+    attributes += [f"crypto:{crypto}" for crypto in cryptos]
     formats = tuple(str(item.payload_type) for item in maps)
-    return Media("audio", local.port, _PROTOCOL, formats, tuple(Line("a", value) for value in attributes))
+    return Media("audio", local.port, protocol, formats, tuple(Line("a", value) for value in attributes))
 
 
 def _session(

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import attrs
 
+from clutch.wire.sdp.crypto import Crypto
 from clutch.wire.sdp.errors import SdpParseError
 from clutch.wire.sdp.fields import Connection, Direction, Line, Origin, RtcpAddress, RtpMap, number
 
@@ -67,6 +68,11 @@ class Media:
         return {item.payload_type: item for item in map(RtpMap.parse, self.attributes("rtpmap"))}
 
     @property
+    def cryptos(self) -> list[Crypto]:
+        """Keys for SRTP, the one that the writer likes best first (RFC 4568)."""
+        return [Crypto.parse(value) for value in self.attributes("crypto")]
+
+    @property
     def rtcp_mux(self) -> bool:
         """True if RTCP may share the RTP port (RFC 5761)."""
         return "" in self.attributes("rtcp-mux")
@@ -96,8 +102,8 @@ class Session:
         """Read a description. Raises `SdpParseError`.
 
         Checked are the limits, the form of every line, ``v= o= s=`` in this order, the values of ``o=``,
-        ``c=``, ``m=``, ``a=rtpmap`` and ``a=rtcp``, and that every stream in use has a ``c=`` line. A missing
-        ``t=`` is tolerated.
+        ``c=``, ``m=``, ``a=rtpmap``, ``a=rtcp`` and ``a=crypto``, and that every stream in use has a ``c=``
+        line. A missing ``t=`` is tolerated.
         """
         if len(data) > MAX_BYTES:
             raise SdpParseError(0, f"longer than {MAX_BYTES} bytes")
@@ -148,7 +154,7 @@ def _split(data: bytes) -> list[str]:
 
 
 _CHECKS = {"o": Origin.parse, "c": Connection.parse, "m": Media.parse}
-_ATTRIBUTE_CHECKS = {"rtpmap": RtpMap.parse, "rtcp": RtcpAddress.parse}
+_ATTRIBUTE_CHECKS = {"rtpmap": RtpMap.parse, "rtcp": RtcpAddress.parse, "crypto": Crypto.parse}
 
 
 def _line(at: int, text: str) -> Line:

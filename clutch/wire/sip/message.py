@@ -42,7 +42,8 @@ class Request(TypedFields):
     uri: Uri
     """Request-URI."""
     headers: Headers
-    body: bytes = b""
+    body: bytes = attrs.field(default=b"", repr=False)
+    """Not in the repr: it may hold keys."""
 
     def to_bytes(self) -> bytes:
         """The message as it goes on the wire. Raises LocalProtocolError if it would not be one message."""
@@ -60,7 +61,8 @@ class Response(TypedFields):
     """100 to 699."""
     reason: str
     headers: Headers
-    body: bytes = b""
+    body: bytes = attrs.field(default=b"", repr=False)
+    """Not in the repr: it may hold keys."""
 
     def to_bytes(self) -> bytes:
         """The message as it goes on the wire. Raises LocalProtocolError if it would not be one message."""
