@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "numa.h"
 #include "reactor.h"
 #include "room.h"
 
@@ -109,16 +110,23 @@ static void free_plane(struct plane *plane)
     ring_close(&plane->events);
     ports_close(&plane->ports);
     sem_destroy(&plane->started);
+    if (plane->near)
+        numa_restore();
     free(plane);
 }
 
 int plane_open(struct plane **out, const struct endpoint *local, uint16_t first_port, uint16_t last_port,
                const struct plane_options *options)
 {
+    bool near = options->cpu >= 0 && numa_prefer(numa_node(options->cpu));
     struct plane *plane = aligned_alloc(_Alignof(struct plane), sizeof *plane);
-    if (plane == NULL)
+    if (plane == NULL) {
+        if (near)
+            numa_restore();
         return -ENOMEM;
+    }
     memset(plane, 0, sizeof *plane);
+    plane->near = near;
     plane->kick = plane->wake = -1;
     plane->local = *local;
     sem_init(&plane->started, 0, 0);

@@ -128,6 +128,7 @@ struct plane {
     pthread_t thread;
     sem_t started; /* the reactor has set start_error */
     int start_error;
+    bool near; /* numa_prefer is in force */
     /* shared */
     struct ring commands;
     struct ring frames;

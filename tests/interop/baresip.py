@@ -12,12 +12,14 @@ from pathlib import Path
 import attrs
 import trio
 
+from tests.native.cable import End
+
 CONFIG = """\
 poll_method epoll
 call_local_timeout 120
 call_max_calls 4
-sip_listen 127.0.0.1:{port}
-net_interface 127.0.0.1
+sip_listen {ip}:{port}
+net_interface {ip}
 module_path /usr/lib/baresip/modules
 audio_path /usr/share/baresip
 audio_source aufile,{source}
@@ -114,28 +116,38 @@ async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, in
         process.terminate()
 
 
-def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str) -> None:
+def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str, ip: str = "127.0.0.1") -> None:
     """Write the configuration of a phone."""
     folder.mkdir()
-    config = CONFIG.format(port=port, source=source, folder=folder, rtp=port + 2, rtp_end=port + 42)
+    rtp = {"rtp": port + 2, "rtp_end": port + 42}
+    config = CONFIG.format(ip=ip, port=port, source=source, folder=folder, **rtp)
     (folder / "config").write_text(config)
-    account = f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
+    account = f"<sip:phone@{ip}:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
     (folder / "accounts").write_text(account + "\n")
     (folder / "contacts").write_text("")
 
 
 def call(
-    folder: Path, target: str, source: Path, codec: str, *, port: int, seconds: int = 8, mux: bool = False
+    folder: Path,
+    target: str,
+    source: Path,
+    codec: str,
+    *,
+    port: int,
+    seconds: int = 8,
+    mux: bool = False,
+    end: End | None = None,
 ) -> Dump:
     """Dial, say `source`, hang up after `seconds` or at the end of the sound; return both dumps.
 
-    `mux` offers RTCP on the RTP port (RFC 5761).
+    `mux` offers RTCP on the RTP port (RFC 5761). The phone is at `end` of a cable, if not on loopback.
     """
-    prepare(folder, source, codec, port=port, answer="manual")
+    ip, enter = (end.ip, end.enter) if end else ("127.0.0.1", [])
+    prepare(folder, source, codec, port=port, answer="manual", ip=ip)
     with (folder / "config").open("a") as config:
         config.write(f"rtcp_mux {'yes' if mux else 'no'}\n")
     done = subprocess.run(
-        ["baresip", "-4", "-v", "-f", str(folder), "-e", f"/dial {target}", "-t", str(seconds)],
+        [*enter, "baresip", "-4", "-v", "-f", str(folder), "-e", f"/dial {target}", "-t", str(seconds)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -28,6 +28,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_room",
         "test_srtp",
         "test_udp",
+        "test_numa",
     ],
 )
 def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str) -> None:

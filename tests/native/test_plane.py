@@ -196,6 +196,17 @@ def test_a_peer_that_stays_and_one_that_interferes(
     drained.until(lambda out: stream.stats().wrong_source == 10)
 
 
+def test_a_burst_to_many_streams_is_taken_whole(
+    plane: native.Plane, drained: Drained, peer: socket.socket
+) -> None:
+    streams = [open_stream(plane, peer.getsockname()) for _ in range(100)]
+    streams[0].tap(True)
+    for number in range(30):  # three times as many as `io_uring` has buffers
+        for stream in streams:
+            peer.sendto(rtp(number, bytes(160)), (LOCAL, stream.port))
+    drained.until(lambda out: sum(stream.stats().packets_received for stream in streams) == 3000)
+
+
 def test_a_peer_that_is_gone_refuses_nothing(
     plane: native.Plane, drained: Drained, peer: socket.socket
 ) -> None:
