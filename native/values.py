@@ -146,6 +146,7 @@ class Stats(NamedTuple):
     round_trip_us: int
     srtp_forged: int
     srtp_replayed: int
+    relayed: int
     recovered: int
 
 

@@ -34,4 +34,5 @@ class Counters:
     round_trip_us: int = 0
     srtp_forged: int = 0
     srtp_replayed: int = 0
+    relayed: int = 0
     recovered: int = 0

@@ -98,6 +98,13 @@ void jitter_reset(struct jitter *jitter)
     jitter->state = JITTER_EMPTY;
 }
 
+void jitter_leave(struct jitter *jitter)
+{
+    counter_add(&jitter->counters[RELAYED], jitter->waiting);
+    jitter->waiting = 0;
+    jitter_reset(jitter);
+}
+
 bool jitter_is_jump(const struct jitter *jitter, uint16_t seq)
 {
     int d = distance(jitter->next_seq, seq);
@@ -192,11 +199,13 @@ const struct jitter_slot *jitter_peek(const struct jitter *jitter)
     return slot->len > 0 ? slot : NULL;
 }
 
-size_t jitter_look(const struct jitter *jitter, uint8_t *payload)
+bool jitter_look(const struct jitter *jitter, size_t ahead, uint8_t *payload, struct jitter_packet *packet)
 {
-    const struct jitter_slot *slot = &jitter->slots[jitter->next_seq % JITTER_SLOTS];
+    uint16_t seq = (uint16_t)(jitter->next_seq + ahead);
+    const struct jitter_slot *slot = &jitter->slots[seq % JITTER_SLOTS];
     slot_copy(jitter, slot, payload);
-    return slot->len;
+    *packet = (struct jitter_packet){seq, slot->timestamp, payload, slot->len, slot->noise};
+    return slot->len > 0;
 }
 
 size_t jitter_take(struct jitter *jitter, uint8_t *payload)

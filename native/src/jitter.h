@@ -88,9 +88,8 @@ void jitter_init(struct jitter *jitter, counter *counters, uint32_t frame);
 /* Forget everything and start again; waiting packets count DISCARDED. */
 void jitter_reset(struct jitter *jitter);
 
-/* True if a packet is so far from next_seq that the sender must have started anew (after a hold, say): the
- * caller resets before it inserts. */
-bool jitter_is_jump(const struct jitter *jitter, uint16_t seq);
+/* The waiting packets have gone another way: a reset at which they count RELAYED. */
+void jitter_leave(struct jitter *jitter);
 
 /* A packet's payload and what its header says of it. */
 struct jitter_packet {
@@ -100,6 +99,14 @@ struct jitter_packet {
     size_t len; /* 1 to MEDIA_PAYLOAD_MAX */
     bool noise; /* comfort noise, no audio */
 };
+
+/* Copy the packet that is `ahead` places behind next_seq, its payload into room for MEDIA_PAYLOAD_MAX bytes, and
+ * leave it where it is: ahead < JITTER_SLOTS. False if it does not wait. */
+bool jitter_look(const struct jitter *jitter, size_t ahead, uint8_t *payload, struct jitter_packet *packet);
+
+/* True if a packet is so far from next_seq that the sender must have started anew (after a hold, say): the
+ * caller resets before it inserts. */
+bool jitter_is_jump(const struct jitter *jitter, uint16_t seq);
 
 /* Store a packet that is no jump. LATE and DUPLICATE ones are counted and dropped. `now` is on the RTP clock. */
 void jitter_insert(struct jitter *jitter, const struct jitter_packet *packet, uint32_t now);
@@ -115,10 +122,6 @@ void jitter_trim(struct jitter *jitter, size_t span);
 
 /* The slot of next_seq's packet, NULL if it is not there. */
 const struct jitter_slot *jitter_peek(const struct jitter *jitter);
-
-/* Copy next_seq's packet into room for MEDIA_PAYLOAD_MAX bytes and leave it; returns its length, 0 if it is not
- * there. */
-size_t jitter_look(const struct jitter *jitter, uint8_t *payload);
 
 /* Take next_seq's packet into room for MEDIA_PAYLOAD_MAX bytes and move on. Returns its length; 0 if it is
  * not there, and then moves on all the same. */

@@ -22,7 +22,7 @@ int playout_open(struct playout **playout, const struct media_params *params)
     size_t frame = (size_t)params->rate_hz / MEDIA_TICKS_PER_SECOND;
     struct playout *made = NULL;
     if (error == 0) {
-        made = malloc(sizeof *made + (frame + codec.type->packet_max) * sizeof(int16_t));
+        made = malloc(sizeof *made + (2 * frame + codec.type->packet_max) * sizeof(int16_t));
         error = made == NULL ? -ENOMEM : 0;
     }
     if (error != 0) {
@@ -31,6 +31,7 @@ int playout_open(struct playout **playout, const struct media_params *params)
     }
     memset(made, 0, offsetof(struct playout, jitter)); /* what comes behind is not touched before it is used */
     made->codec = codec;
+    made->played = made->pcm + frame + codec.type->packet_max;
     made->codec_id = params->codec;
     made->rate_hz = params->rate_hz;
     made->clock_hz = codec_clock_hz(params);
@@ -64,6 +65,22 @@ void playout_reset(struct playout *playout)
     playout->empty_run = 0;
     memset(&playout->loudness, 0, sizeof playout->loudness);
     memset(&playout->comfort, 0, sizeof playout->comfort);
+}
+
+void playout_leave(struct playout *playout)
+{
+    jitter_leave(&playout->jitter);
+    playout_reset(playout);
+    playout_keep(playout, NULL);
+}
+
+void playout_keep(struct playout *playout, const int16_t *frame)
+{
+    size_t bytes = playout->frame * sizeof *frame;
+    if (frame != NULL)
+        memcpy(playout->played, frame, bytes);
+    else
+        memset(playout->played, 0, bytes);
 }
 
 /* A moment on the RTP clock. */
@@ -157,10 +174,11 @@ static bool should_drop(const struct playout *playout, uint32_t timestamp, size_
 static bool append_recovered(struct playout *playout)
 {
     uint8_t payload[MEDIA_PAYLOAD_MAX];
+    struct jitter_packet next;
     struct codec *codec = &playout->codec;
     size_t n = playout->packet_samples;
-    size_t len = codec->type->recover != NULL ? jitter_look(&playout->jitter, payload) : 0;
-    if (len == 0 || !codec->type->recover(codec, payload, len, playout->pcm + playout->waiting, n))
+    if (codec->type->recover == NULL || !jitter_look(&playout->jitter, 0, payload, &next)
+        || !codec->type->recover(codec, payload, next.len, playout->pcm + playout->waiting, n))
         return false;
     counter_add(&playout->jitter.counters[RECOVERED], 1);
     playout->conceal_run = 0;

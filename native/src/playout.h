@@ -28,8 +28,9 @@ struct playout {
     struct loudness loudness;
     struct comfort comfort; /* on in a pause that the sender told us of */
     int16_t history[MEDIA_FRAME_MAX]; /* the last `frame` decoded samples */
+    int16_t *played;                  /* the last frame, kept by playout_keep; part of pcm */
     struct jitter jitter;             /* begins with playout_attach */
-    int16_t pcm[];                    /* room for a frame and the longest packet */
+    int16_t pcm[];                    /* room for a frame and the longest packet, and `played` */
 };
 
 /* Make one for the codec, rate and clock of these parameters. 0 or the errors of codec_open. */
@@ -43,6 +44,12 @@ void playout_attach(struct playout *playout, counter *counters);
 
 /* Forget all audio, waiting or remembered, and start again. */
 void playout_reset(struct playout *playout);
+
+/* As playout_reset, but what waits was relayed (bridge.h), not discarded. */
+void playout_leave(struct playout *playout);
+
+/* Keep what was played in this tick as `played`; NULL is silence. */
+void playout_keep(struct playout *playout, const int16_t *frame);
 
 /* True if the codec leaves comfort noise to RFC 3389: then it may come. */
 bool playout_takes_noise(const struct playout *playout);

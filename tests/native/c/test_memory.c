@@ -65,6 +65,12 @@ static const struct endpoint PEER = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127
 static int16_t uplink[MEDIA_FRAME_MAX], downlink[MEDIA_FRAME_MAX];
 static uint8_t packet[MEDIA_PACKET_MAX];
 
+static void hear(struct stream *stream, uint8_t *data, size_t len, int64_t now_us)
+{
+    struct media_relay relay;
+    stream_receive(stream, data, len, &PEER, now_us, &relay);
+}
+
 /* Audio, keys and reports, with gaps and jumps as well. */
 static void live(struct stream *stream)
 {
@@ -76,10 +82,10 @@ static void live(struct stream *stream)
                                  .seq = (uint16_t)(i + i % 7 / 6 + i / 200 * 1000),
                                  .timestamp = i, .ssrc = 9};
         rtp_write_header(data, &rtp);
-        stream_receive(stream, data, sizeof data, &PEER, i * MEDIA_TICK_US);
+        hear(stream, data, sizeof data, i * MEDIA_TICK_US);
         if (tick.report.len > 0) {
             memcpy(data, tick.report.data, tick.report.len);
-            stream_receive(stream, data, tick.report.len, &PEER, i * MEDIA_TICK_US);
+            hear(stream, data, tick.report.len, i * MEDIA_TICK_US);
         }
         stream_send(stream, downlink, 160);
         stream_tick(stream, i * MEDIA_TICK_US, &tick);
@@ -110,6 +116,7 @@ static void test_an_idle_leg_of_opus_is_small(void)
     struct media_params params = {.remote = PEER, .codec = CODEC_OPUS, .rate_hz = 48000, .send = true,
                                   .telephone_event = -1, .receive = true, .payload_type = 96};
     struct media_tick tick = {.uplink = uplink, .downlink = downlink, .packet = packet};
+    struct media_relay relay;
     struct stream *peer = stream_new(1, 1, 1, "0123456789abcdef");
     CHECK(stream_setup(peer, &params, 0) == 0);
     piece_count = 0;
@@ -120,7 +127,7 @@ static void test_an_idle_leg_of_opus_is_small(void)
             downlink[i] = (int16_t)(i % 240 * 100 - 12000);
         stream_send(peer, downlink, MEDIA_FRAME_MAX);
         stream_tick(peer, now_us, &tick);
-        stream_receive(idle, packet, tick.packet_len, &PEER, now_us);
+        stream_receive(idle, packet, tick.packet_len, &PEER, now_us, &relay);
         stream_tick(idle, now_us, &tick);
         CHECK(tick.packet_len > 0);
     }
