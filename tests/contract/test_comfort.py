@@ -8,9 +8,11 @@ import pytest
 
 from actors.call import MediaStats
 from clutch.media.g711 import Samples
-from clutch.media.params import Codec
+from clutch.media.params import Codec, RtpParams
 from clutch.wire.rtp import RtpPacket
+from tests.contract.pair import FAR, NEAR, PEERS, PairTrace, PlayPair
 from tests.contract.trace import (
+    EVENTS,
     L16_8000,
     L16_16000,
     PCMU,
@@ -120,3 +122,42 @@ def test_a_soft_sound_is_a_pause_of_that_level(play: Play, amplitude: int, level
     packets = sent(play(trace))
     levels = [packet.payload[0] for packet in packets.values() if packet.payload_type == 98]
     assert levels == ([] if level is None else [level])
+
+
+def bridged(ticks: int, *, agreed: bool) -> PairTrace:
+    """A bridge whose near side knows comfort noise, and whose far side does so if it is `agreed`."""
+    trace = PairTrace(ticks)
+    for side, dtx, number in ((NEAR, True, STATIC), (FAR, agreed, 98)):
+        stated = RtpParams(PEERS[side], PCMU, EVENTS, timeout_ms=0, dtx=dtx, comfort_noise=number)
+        trace.connect(0, side, stated)
+    trace.bridge(1)
+    return trace
+
+
+def speak_and_pause(trace: PairTrace) -> None:
+    """Five packets to the near side, then a pause that is told of every 200 ms."""
+    peer = Peer()
+    for number, part in enumerate(payloads(peer, 5)):
+        trace.receive(arrival(number), NEAR, peer.audio(part))
+    for number in range(5, 60, 10):
+        trace.receive(arrival(number), NEAR, peer.noise(b"\x30", STATIC))
+        peer.timestamp += 9 * 160
+
+
+def test_a_pause_crosses_a_bridge_to_who_knows_it(play_pair: PlayPair) -> None:
+    trace = bridged(60, agreed=True)
+    speak_and_pause(trace)
+    near, far = play_pair(trace)
+    assert [packet.payload_type for packet in far.sent] == [0] * 5 + [98] * 6
+    assert [packet.sequence - far.sent[0].sequence for packet in far.sent] == list(range(11))
+    assert near.stats.relayed == far.stats.packets_sent == 11
+
+
+def test_who_does_not_know_pauses_hears_silence_instead(play_pair: PlayPair) -> None:
+    trace = bridged(60, agreed=False)
+    speak_and_pause(trace)
+    near, far = play_pair(trace)
+    silence = [packet for packet in far.sent[5:] if packet.payload == b"\xff" * 160]
+    assert len(silence) == len(far.sent) - 5 > 25
+    assert {packet.payload_type for packet in far.sent} == {0}
+    assert near.stats.packets_received == 11
