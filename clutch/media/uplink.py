@@ -107,7 +107,7 @@ class Uplink:
             clock_hz = self._params.duration_clock_hz
             self.events += self._dtmf.receive(packet.payload, packet.timestamp, clock_hz, now_us)
         elif keep:
-            self._insert(packet, now_us)
+            self._insert(packet, now_us, noise=content is Content.NOISE)
         else:
             self._counters.relayed += 1
         return content
@@ -167,14 +167,13 @@ class Uplink:
             self.events += self._dtmf.forget()
         self.ssrc = ssrc
 
-    def _insert(self, packet: ParsedRtp, now_us: int) -> None:
+    def _insert(self, packet: ParsedRtp, now_us: int, *, noise: bool) -> None:
         if self._jitter is None or self._jitter.jumps_to(packet.sequence):
             self._restart()
             codec = self._params.codec
             self._jitter = JitterBuffer(
                 self._decode, codec.frame_samples, codec.frame_ticks, self._counters, packet.sequence
             )
-        noise = self._content(packet.payload_type) is Content.NOISE
         self._jitter.insert(packet.sequence, packet.timestamp, packet.payload, now_us, noise=noise)
 
     def _restart(self) -> None:

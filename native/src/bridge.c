@@ -126,7 +126,8 @@ void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, e
     }
     struct relay_numbers in = {.timestamp = rtp.timestamp, .seq = rtp.seq}, numbers;
     uint16_t before = to->next.seq;
-    if (!relay_place(&bridge->relay, &in, content != RTP_KEY, to->playout->frame_ticks, now_us, &to->next, &numbers))
+    bool moves = content != RTP_KEY;
+    if (!relay_place(&bridge->relay, &in, moves, to->playout->frame_ticks, now_us, &to->next, &numbers))
         return;
     to->numbers_used += (uint16_t)(to->next.seq - before);
     rtp.payload_type = (uint8_t)type;
