@@ -16,7 +16,7 @@ enum {
     BITRATE_MAX = 510000,
     FRAME_MAX = 48, /* frames in a packet (RFC 6716 section 3.2.5) */
     FRAME_20_MS = CODEC_OPUS_CLOCK_HZ / MEDIA_TICKS_PER_SECOND,
-    UNSENT = 2,       /* a payload of so many bytes says nothing and need not be sent (RFC 7587 section 3.1.3) */
+    UNSENT = 2,       /* bytes: a payload so short says nothing and need not be sent (RFC 7587 section 3.1.3) */
     SLEEP_AFTER = 25, /* frames without a sound: half a second, longer than any delay of the encoder */
     REFRESH = 20,     /* frames: a sleeper that may be silent says so every 400 ms */
     ALIGNMENT = 16,

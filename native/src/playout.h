@@ -1,9 +1,10 @@
 /* One negotiated codec, and the receive side whose size depends on it: packets that come when they like
  * turn into one frame every 20 ms.
  *
- * Missing audio is made up: by the codec's own concealment if it has one, else by repeating the last
- * frame that was really decoded, ever fainter; in a pause that the sender announced it is comfort noise. The delay is changed here, a frame at a time, as told in
- * jitter.h. Nothing here allocates between open and close.
+ * Missing audio is made up: by the codec's own concealment if it has one, else by repeating the last frame
+ * that was really decoded, ever fainter; in a pause that the sender announced it is comfort noise. The
+ * delay is changed here, a frame at a time, as told in jitter.h. Nothing here allocates between open and
+ * close.
  */
 #ifndef CLUTCH_PLAYOUT_H
 #define CLUTCH_PLAYOUT_H
