@@ -200,7 +200,12 @@ class NativeRtpStream:
         if self is other or self._closed or other._closed or self._on_close != other._on_close:
             raise CannotBridge("only two open streams of one plane can be bridged")
         check_bridge(self._params, other._params)
-        self._core.bridge(other._core)
+        try:
+            self._core.bridge(other._core)
+        except native.MediaError as error:
+            if error.errno == errno.EINVAL:
+                raise CannotBridge("a stream that is in a room cannot be bridged") from error
+            raise
 
     def unbridge(self) -> None:
         """See `RtpStream.unbridge`."""
