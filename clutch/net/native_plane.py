@@ -197,7 +197,7 @@ class NativeRtpStream:
         if params.keys is not None and params.keys.suite not in native.srtp_suites():
             raise UnsupportedSuite(params.keys.suite)
         try:
-            self._core.connect(_native_params(params))
+            self._core.connect(native_params(params))
         except native.MediaError as error:
             if error.errno == errno.ENOTSUP:
                 raise UnsupportedCodec(params.codec.name) from error
@@ -281,7 +281,8 @@ class NativeRtpStream:
                 self._core.tap(False)
 
 
-def _native_params(params: RtpParams) -> native.Params:
+def native_params(params: RtpParams) -> native.Params:
+    """The same, as the C core takes it."""
     codec, event = params.codec, params.telephone_event
     return native.Params(
         params.remote,
@@ -297,6 +298,9 @@ def _native_params(params: RtpParams) -> native.Params:
         clock_hz=codec.rtp_clock_hz,
         event_clock_hz=params.duration_clock_hz,
         keys=native.Keys(*attrs.astuple(params.keys)) if params.keys else None,
+        opus=native.OpusOptions(*attrs.astuple(params.opus)),
+        dtx=params.dtx,
+        comfort_noise=params.comfort_noise,
         detect_speech=params.detect_speech,
         detect_tones=params.detect_tones,
     )

@@ -108,6 +108,8 @@ void stream_connect(struct stream *stream, const struct media_params *params, st
 {
     if (stream_changes_codec(stream, params))
         adopt_playout(stream, &parts->playout, now_us);
+    else if (stream->playout->codec.type->tune != NULL)
+        stream->playout->codec.type->tune(&stream->playout->codec, params);
     adopt_key(&stream->sealer, &parts->sealer);
     adopt_key(&stream->opener, &parts->opener);
     if (!same_endpoint(&stream->params.remote, &params->remote))
@@ -134,6 +136,7 @@ int stream_prepare(const struct stream *stream, const struct media_params *param
 {
     bool valid = params->payload_type >= 0 && params->payload_type <= RTP_PAYLOAD_TYPE_MAX
                  && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
+                 && params->comfort_noise >= 0 && params->comfort_noise <= RTP_PAYLOAD_TYPE_MAX
                  && params->timeout_ms >= 0 && params->event_clock_hz >= 0;
     *parts = (struct stream_parts){0};
     if (params->detect_tones)
@@ -316,6 +319,22 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
     stream->peer_known = true;
 }
 
+uint8_t stream_noise_payload_type(const struct stream *stream)
+{
+    int32_t agreed = stream->params.comfort_noise;
+    return (uint8_t)(agreed != 0 ? agreed : RTP_COMFORT_NOISE);
+}
+
+/* What a payload type means here. */
+static enum rtp_content content_of(const struct stream *stream, uint8_t payload_type)
+{
+    if (payload_type == stream->params.telephone_event)
+        return RTP_KEY;
+    if (payload_type == stream->params.payload_type)
+        return RTP_AUDIO;
+    return payload_type == stream_noise_payload_type(stream) ? RTP_NOISE : RTP_NOTHING;
+}
+
 /* An accepted packet, as our reports will tell of it. */
 static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bool audio, int64_t now_us)
 {
@@ -346,13 +365,14 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
     }
     if (stream->playout == NULL || !stream->params.receive)
         return;
-    bool audio = rtp.payload_type == stream->params.payload_type;
-    if (!audio && rtp.payload_type != stream->params.telephone_event) {
-        if (rtp.payload_type != RTP_COMFORT_NOISE)
-            count(stream, WRONG_PAYLOAD);
+    enum rtp_content content = content_of(stream, rtp.payload_type);
+    if (content == RTP_NOTHING) {
+        count(stream, WRONG_PAYLOAD);
         return;
     }
-    if (audio ? rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX : rtp.len < DTMF_PAYLOAD) {
+    if (content == RTP_NOISE && !playout_takes_noise(stream->playout))
+        return;
+    if (content == RTP_KEY ? rtp.len < DTMF_PAYLOAD : rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX) {
         count(stream, MALFORMED);
         return;
     }
@@ -364,15 +384,16 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
     stream->received_us = now_us;
     stream->timed_out = false;
     admit_ssrc(stream, rtp.ssrc);
-    note_arrival(stream, &rtp, audio, now_us);
-    if (!audio)
+    note_arrival(stream, &rtp, content != RTP_KEY, now_us);
+    struct jitter_packet sound = {rtp.seq, rtp.timestamp, rtp.payload, rtp.len, content == RTP_NOISE};
+    if (content == RTP_KEY)
         hear_key(stream, &rtp, now_us);
     else if (bridge_listens(stream))
-        playout_insert(stream->playout, rtp.seq, rtp.timestamp, rtp.payload, rtp.len, now_us);
+        playout_insert(stream->playout, &sound, now_us);
     else
         count(stream, RELAYED);
     if (stream->bridge.to != NULL)
-        bridge_pass(stream, packet + (rtp.payload - packet), rtp, audio, now_us, relay);
+        bridge_pass(stream, packet + (rtp.payload - packet), rtp, content, now_us, relay);
 }
 
 /* ---- the tick ---- */
@@ -397,16 +418,25 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
 static void send_audio(struct stream *stream, struct media_tick *tick)
 {
     struct codec *codec = &stream->playout->codec;
-    int len = codec->type->encode(codec, tick->downlink, stream->playout->frame, tick->packet + RTP_HEADER);
-    if (len < 0)
+    size_t frame = stream->playout->frame;
+    uint8_t *payload = tick->packet + RTP_HEADER;
+    int len = -1;
+    if (stream->params.dtx && playout_takes_noise(stream->playout))
+        len = comfort_send(&stream->quiet, tick->downlink, frame, payload);
+    bool noise = len >= 0;
+    if (!noise)
+        len = codec->type->encode(codec, tick->downlink, frame, payload);
+    bool marker = !stream->audio_sent && !noise;
+    if (len >= 0)
+        stream->audio_sent = len > 0 && !noise; /* what comes after silence is marked (RFC 3551 section 4.1) */
+    if (len <= 0)
         return;
     struct rtp_packet rtp = {
-        .payload_type = (uint8_t)stream->params.payload_type,
-        .marker = !stream->audio_sent,
+        .payload_type = noise ? stream_noise_payload_type(stream) : (uint8_t)stream->params.payload_type,
+        .marker = marker,
         .timestamp = stream->next.timestamp,
         .len = (size_t)len,
     };
-    stream->audio_sent = true;
     send_packet(stream, tick, &rtp);
 }
 
@@ -531,45 +561,4 @@ bool stream_next_event(struct stream *stream, struct media_event *event)
     stream->event_count--;
     memmove(stream->events, stream->events + 1, stream->event_count * sizeof *stream->events);
     return true;
-}
-
-bool stream_press(struct stream *stream, uint8_t event, uint32_t tone_ms, uint32_t gap_ms)
-{
-    return dtmf_press(&stream->keys_out, event, tone_ms, gap_ms);
-}
-
-size_t stream_dial(struct stream *stream, const char *digits, size_t count, uint32_t tone_ms,
-                   uint32_t gap_ms)
-{
-    size_t taken = 0;
-    for (; taken < count; taken++) {
-        int event = dtmf_event(digits[taken]);
-        if (event < 0 || !stream_press(stream, (uint8_t)event, tone_ms, gap_ms))
-            break;
-    }
-    return taken;
-}
-
-/* ---- the other thread ---- */
-
-size_t stream_send(struct stream *stream, const void *pcm, size_t samples)
-{
-    return downlink_write(&stream->downlink, pcm, samples);
-}
-
-void stream_clear(struct stream *stream)
-{
-    downlink_clear(&stream->downlink);
-}
-
-size_t stream_queued(const struct stream *stream)
-{
-    return downlink_queued(&stream->downlink);
-}
-
-void stream_stats(const struct stream *stream, uint64_t *counters)
-{
-    for (size_t i = 0; i < MEDIA_COUNTERS; i++)
-        counters[i] = counter_read(&stream->counters[i]);
-    counters[DOWNLINK_DROPPED] = counter_read(&stream->downlink.refused);
 }

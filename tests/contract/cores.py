@@ -219,25 +219,7 @@ class NativeUnderTest:
 
     def connect(self, params: RtpParams, now_us: int) -> None:
         """See `StreamUnderTest`."""
-        codec = params.codec
-        event = -1 if params.telephone_event is None else params.telephone_event
-        flags = (params.send, params.receive, params.timeout_ms, params.learn)
-        clocks = (codec.rtp_clock_hz, params.duration_clock_hz)
-        keys = native.Keys(*attrs.astuple(params.keys)) if params.keys else None
-        native_params = native.Params(
-            params.remote,
-            codec.name,
-            codec.rate_hz,
-            codec.payload_type,
-            event,
-            *flags,
-            params.rtcp,
-            *clocks,
-            keys,
-            params.detect_speech,
-            params.detect_tones,
-        )
-        self._core.connect(native_params, now_us)
+        self._core.connect(native_plane.native_params(params), now_us)
         self._connected = True
 
     def receive(self, data: bytes, source: Address, now_us: int) -> RelayedPacket | None:
