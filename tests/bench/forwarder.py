@@ -68,11 +68,12 @@ def settle(plane: native.Plane) -> None:
 def main() -> None:
     """Carry the calls until standard input ends."""
     chosen = options()
-    backend, mode = chosen.settings
+    way, mode = chosen.settings
+    backend, _, xdp_mode = way.partition(" ")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     interface = "node" if backend == "af_xdp" else ""
-    wanted = native.PlaneOptions(backend=backend, interface=interface)
+    wanted = native.PlaneOptions(backend=backend, interface=interface, xdp_mode=xdp_mode or "auto")
     plane = native.Plane(chosen.ip, FIRST_PORT, FIRST_PORT + 4 * chosen.calls, wanted)
     legs = open_legs(plane, chosen)
     join(plane, legs, mode)
