@@ -36,6 +36,8 @@ last_port = 20100
 timeout_s = 0
 comfort_noise = true
 srtp = "required"
+detect_speech = true
+detect_tones = false
 [http]
 host = "::1"
 port = 0
