@@ -58,6 +58,11 @@ def test_a_plane_on_a_cable(run_program: Callable[..., None], sanitizer: str, mo
     run_program("test_plane", sanitizer, arguments=["af_xdp", mode])
 
 
+def test_a_backend(run_program: Callable[..., None], backend: str) -> None:
+    wrapped = [f"-Wl,--wrap={name}" for name in ("reactor_receive", "reactor_detached")]
+    run_program("test_backend", "address", wrapped, [backend])
+
+
 def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:
     run_program("fuzz_stream", "address")
 
