@@ -152,7 +152,7 @@ struct plane_options {
     char backend[16];     /* "udp"; more if this build has them (native_features) */
     char interface[16];   /* the network interface that a backend attaches to; empty: none */
     int32_t cpu;          /* the CPU that the reactor thread stays on; -1: any */
-    int32_t busy_poll_us; /* how long the kernel polls the device for a waiting socket (SO_BUSY_POLL); 0: never */
+    int32_t busy_poll_us; /* how long the kernel looks into the device before a wait sleeps; 0: not at all */
     int32_t xdp_mode;     /* enum xdp_mode */
 };
 
