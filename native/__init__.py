@@ -4,7 +4,7 @@ May come in: C for the per-packet path, and the thinnest Python that makes it sa
 signalling, or anything above. Without a compiled library everything imports and `available` is False.
 """
 
-from native.core import Core, Report, Tick
+from native.core import Core, Relayed, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
 from native.mixer import Member, Mixer, MixParams
@@ -46,6 +46,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingNews",
+    "Relayed",
     "Report",
     "Resampler",
     "Room",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FRAME_BYTES = 2 * 960
 PACKET_BYTES = 2048
+TAIL_BYTES = 64
+"""Room behind a datagram for what protection adds."""
 
 
 class Report(NamedTuple):
@@ -37,13 +39,20 @@ class Report(NamedTuple):
     """Send it from the RTP port, not from the one above it."""
 
 
+class Relayed(NamedTuple):
+    """A packet that the bridged core is to send."""
+
+    packet: bytes
+    destination: Address
+
+
 class Tick(NamedTuple):
     """The outcome of one 20 ms tick."""
 
     tick: int
     """Ticks since the core was made."""
     rate_hz: int
-    """PCM rate; 0, and no PCM, before `Core.connect`."""
+    """PCM rate; 0, and no PCM, before `Core.connect` and while it is bridged and nobody listens."""
     uplink: bytes
     downlink: bytes
     concealed: bool
@@ -73,6 +82,8 @@ class Core:
         self._tick.downlink = self._downlink
         self._tick.packet = self._packet
         self._report = ffi.new("struct media_report *")
+        self._relay = ffi.new("struct media_relay *")
+        self._bridged: Core | None = None
         self._source = ffi.new("struct endpoint *")
         self._event = ffi.new("struct media_event *")
         self._events: list[Event] = []
@@ -84,12 +95,13 @@ class Core:
             describe(params),
         )
 
-    def receive(self, packet: bytes, source: Address, now_us: int) -> None:
-        """A datagram came. Anything at all may be in it."""
+    def receive(self, packet: bytes, source: Address, now_us: int) -> Relayed | None:
+        """A datagram came. Anything at all may be in it. Returns what the bridged core is to send of it."""
         write_endpoint(self._source, source, self._ffi)
-        copy = self._ffi.from_buffer(bytearray(packet))
-        self._lib.stream_receive(self._stream, copy, len(packet), self._source, now_us)
+        copy = self._ffi.from_buffer(bytearray(packet + bytes(TAIL_BYTES)))
+        self._lib.stream_receive(self._stream, copy, len(packet), self._source, now_us, self._relay)
         self._take_events()
+        return self._read_relay()
 
     def receive_rtcp(self, packet: bytes, source: Address, now_us: int) -> None:
         """A datagram came on the RTCP port. Anything at all may be in it."""
@@ -114,6 +126,24 @@ class Core:
             read_endpoint(tick.to, ffi) if sent else None,
             self._read_report(tick.report),
         )
+
+    def bridge(self, other: Core, now_us: int) -> tuple[list[Relayed], list[Relayed]]:
+        """What either accepts leaves through the other from now on; a bridge before it ends.
+
+        Returns what this one and what the other is to send at once. Raises `MediaError` (EINVAL) if the
+        codecs differ or one is not connected.
+        """
+        check(self._lib.stream_bridge(self._stream, other._stream), "bridge")
+        self._bridged, other._bridged = other, self  # so that neither is freed before the other
+        return other._flush(now_us), self._flush(now_us)
+
+    def unbridge(self) -> None:
+        """Send for itself again, both of them, as soon as the jitter buffers play."""
+        self._lib.stream_unbridge(self._stream)
+
+    def tap(self, on: bool) -> None:
+        """Have PCM in every tick even if bridged, or not."""
+        self._lib.stream_tap(self._stream, on)
 
     def bye(self, now_us: int) -> Report | None:
         """The last report, if this stream is to send one."""
@@ -146,6 +176,20 @@ class Core:
     def stats(self) -> Stats:
         """The counters now."""
         return read_stats(self._stream, self._ffi, self._lib)
+
+    def _flush(self, now_us: int) -> list[Relayed]:
+        sent = []
+        while self._lib.stream_flush(self._stream, now_us, self._packet, self._relay):
+            relayed = self._read_relay()
+            assert relayed is not None
+            sent.append(relayed)
+        return sent
+
+    def _read_relay(self) -> Relayed | None:
+        relay = self._relay
+        if relay.len == 0:
+            return None
+        return Relayed(self._ffi.buffer(relay.data, relay.len)[:], read_endpoint(relay.to, self._ffi))
 
     def _read_report(self, report: MediaReport) -> Report | None:
         if report.len == 0:

@@ -72,6 +72,20 @@ class Stream:
         if not self._closing:
             check(self._lib.leg_tap(self._live, on), "tap")
 
+    def bridge(self, other: Stream) -> None:
+        """What either accepts leaves through the other, undecoded; a bridge before it ends.
+
+        Raises `MediaError`: EINVAL if the codecs differ, one is not connected or closed, or of another plane;
+        EAGAIN.
+        """
+        check(-errno.EINVAL if self._closing or other._closing else 0, "bridge a closed stream")
+        check(self._lib.leg_bridge(self._live, other._live), "bridge two streams")
+
+    def unbridge(self) -> None:
+        """Both send for themselves again, once their jitter buffers play. Raises `MediaError` (EAGAIN)."""
+        if not self._closing:
+            check(self._lib.leg_unbridge(self._live), "end a bridge")
+
     def record(self, recording: Recording) -> None:
         """Record both directions from the next tick on, until `stop_recording` or `close`.
 

@@ -126,6 +126,7 @@ class Stats(NamedTuple):
     round_trip_us: int
     srtp_forged: int
     srtp_replayed: int
+    relayed: int
 
 
 class Dtmf(NamedTuple):

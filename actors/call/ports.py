@@ -62,7 +62,7 @@ MediaEvent = Dtmf | MediaTimeout
 @attrs.frozen
 class MediaStats:
     """Counters of one stream since it was opened, and gauges. Every received audio packet is in exactly one
-    of played, late, duplicate, discarded, or still waiting in the jitter buffer.
+    of played, late, duplicate, discarded, relayed, or still waiting in the jitter buffer.
 
     What is called remote is the peer's view of what we send, from its last RTCP report.
     """
@@ -105,6 +105,8 @@ class MediaStats:
     """Packets of RTP and RTCP whose authentication failed, and which were dropped (SRTP)."""
     srtp_replayed: int = 0
     """Authentic ones that came before, or were too old to tell; dropped as well."""
+    relayed: int = 0
+    """Audio packets that went on to the bridged stream and were not decoded here."""
 
     @property
     def loss_percent(self) -> float:

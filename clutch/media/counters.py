@@ -34,3 +34,4 @@ class Counters:
     round_trip_us: int = 0
     srtp_forged: int = 0
     srtp_replayed: int = 0
+    relayed: int = 0

@@ -12,6 +12,7 @@ from clutch.media.counters import Counters
 from clutch.media.dtmf import DtmfSender, EventPacket
 from clutch.media.g711 import Samples
 from clutch.media.params import FRAMES_PER_SECOND, RtpParams
+from clutch.media.relay import Numbers
 
 QUEUE_SAMPLES = 8192
 """Room for audio that waits to be sent."""
@@ -49,6 +50,8 @@ class Downlink:
     """Audio was sent before."""
     octets: int = 0
     """Bytes of payload sent."""
+    numbers_used: int = 0
+    """Sequence numbers up to `sequence`, those of packets that were lost before us included."""
 
     @property
     def queued(self) -> int:
@@ -62,6 +65,10 @@ class Downlink:
         self._counters.downlink_dropped += samples - taken
         self._queue += pcm[: taken * _SAMPLE_BYTES]
         return taken * _SAMPLE_BYTES
+
+    def has_words(self, params: RtpParams) -> bool:
+        """True if there is audio or a key to be sent."""
+        return self.queued > 0 or (params.telephone_event is not None and self.dtmf.is_sending)
 
     def clear(self) -> None:
         """Forget the audio that waits."""
@@ -98,8 +105,28 @@ class Downlink:
         marker, self._spoken = not self._spoken, True
         return pcm, self._packet(codec.payload_type, timestamp, payload, marker)
 
+    def relay(
+        self,
+        payload_type: int,
+        sent: Numbers,
+        following: Numbers,
+        payload: bytes,
+        *,
+        audio: bool,
+        marker: bool,
+    ) -> Outgoing:
+        """A packet of somebody else's with the numbers that it has here, and those that follow."""
+        self.numbers_used += (following.sequence - self.sequence) % 0x10000
+        self.sequence, self.timestamp = following
+        self._counters.packets_sent += 1
+        self.octets += len(payload)
+        marker |= audio and not self._spoken
+        self._spoken |= audio
+        return Outgoing(payload_type, *sent, self.ssrc, payload, marker)
+
     def _packet(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> Outgoing:
         self._counters.packets_sent += 1
         self.octets += len(payload)
+        self.numbers_used += 1
         sequence, self.sequence = self.sequence, (self.sequence + 1) % 0x10000
         return Outgoing(payload_type, sequence, timestamp, self.ssrc, payload, marker)

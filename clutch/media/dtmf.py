@@ -75,6 +75,11 @@ class DtmfSender:
         self._waiting.extend(_Press(code, steps, gap) for code in taken)
         return len(taken)
 
+    @property
+    def is_sending(self) -> bool:
+        """True while keys wait or one is pressed, the gap after it included."""
+        return bool(self._press or self._waiting)
+
     def tick(self, timestamp: int, frame_ticks: int) -> EventPacket | None:
         """The packet of this tick, or None if it is free for audio.
 

@@ -21,5 +21,9 @@ class UnsupportedSuite(Exception):
         """As in `SrtpKeys.suite`."""
 
 
+class CannotBridge(Exception):
+    """Two streams cannot exchange packets undecoded. The message says why."""
+
+
 class AudioError(Exception):
     """A sound file cannot be read, or is not what was asked for. The message says what was found."""

@@ -85,6 +85,17 @@ class JitterBuffer:
         """Packets that were accepted and not yet played."""
         return len(self._slots)
 
+    @property
+    def packets(self) -> list[tuple[int, int, bytes]]:
+        """Those that wait, as sequence number, timestamp and payload, in their order."""
+        order = sorted(self._slots, key=lambda sequence: _signed16(sequence - self._next))
+        return [(sequence, *self._slots[sequence]) for sequence in order]
+
+    @property
+    def is_playing(self) -> bool:
+        """True from the moment at which the first packet is played until a pause."""
+        return self._playing
+
     def jumps_to(self, sequence: int) -> bool:
         """True if this packet is too far away to belong to the run."""
         return not -WINDOW < _signed16(sequence - self._next) < WINDOW

@@ -171,9 +171,9 @@ class Reports:
             counters.round_trips += 1
             counters.round_trip_us = round_trip_us
         since = (self._downlink.sequence - 1 - block.received.highest) % 0x10000
-        if since >= counters.packets_sent:
+        if since >= self._downlink.numbers_used:
             return  # it speaks of what we never sent
-        counters.remote_expected = counters.packets_sent - since
+        counters.remote_expected = self._downlink.numbers_used - since
         counters.remote_lost = min(max(block.received.lost, 0), counters.remote_expected)
         counters.remote_jitter_us = block.received.jitter * 1_000_000 // self.clock_hz
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import attrs
+import numpy as np
 
+from clutch.media.bridge import Bridge, Relayed, check_bridge
 from clutch.media.counters import Counters
 from clutch.media.downlink import Downlink, Outgoing
 from clutch.media.g711 import Samples
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import PayloadFormat, payload_format
+from clutch.media.relay import Numbers
 from clutch.media.reports import Compound, Heard, Reports
 from clutch.media.source import SourceLock
 from clutch.media.uplink import ParsedRtp, StreamEvent, Uplink
@@ -39,7 +42,9 @@ class Played(NamedTuple):
     concealed: bool
     """True if any sample of `uplink` was made up."""
     queued: bytes
-    """What was queued for the peer, at most a frame of PCM."""
+    """What was queued for the peer, at most a frame of PCM; of a bridge, what the other peer said."""
+    speaks: bool
+    """False if what is sent are the bridged stream's packets."""
 
 
 class Tick(NamedTuple):
@@ -48,6 +53,7 @@ class Tick(NamedTuple):
     tick: int
     """Ticks since the stream was opened."""
     rate_hz: int
+    """0, and no PCM, while the stream is bridged and nobody listens."""
     uplink: bytes
     """What the peer said: one frame of 16-bit native-endian PCM."""
     downlink: bytes
@@ -71,9 +77,14 @@ class _Connection:
     reports: Reports
 
     @property
+    def destination(self) -> Address:
+        """Where RTP goes."""
+        return self.source.destination
+
+    @property
     def rtcp(self) -> Address:
         """Where RTCP goes and must come from."""
-        here = self.source.destination
+        here = self.destination
         if self.params.rtcp is None:
             return here
         if here == self.params.remote:
@@ -94,6 +105,7 @@ class TwinStream:
     """Read them; only the stream, and what unseals its packets, count."""
     _downlink: Downlink
     _cname: bytes
+    _bridge: Bridge
     _connection: _Connection | None = None
     _ticks: int = 0
 
@@ -104,7 +116,8 @@ class TwinStream:
         `cname` is its name in reports, `CNAME_BYTES` long.
         """
         counters = Counters()
-        return cls(counters, Downlink(ssrc, sequence, timestamp, counters), cname)
+        downlink = Downlink(ssrc, sequence, timestamp, counters)
+        return cls(counters, downlink, cname, Bridge(downlink))
 
     @property
     def ssrc(self) -> int:
@@ -135,8 +148,10 @@ class TwinStream:
             clock_hz = params.codec.rtp_clock_hz
             reports = Reports.start(self._downlink, self.counters, self._cname, clock_hz, now_us)
             self._connection = _Connection(params, codec, source, uplink, reports)
+            self._bridge.attach(self._connection)
             return
         if not old.params.codec.same_pcm(params.codec):
+            self._bridge.cut()
             self._downlink.clear()
             old.reports.set_clock(params.codec.rtp_clock_hz)
         if not old.params.receive:
@@ -144,13 +159,24 @@ class TwinStream:
         old.uplink.reconnect(params, codec.decode, now_us)
         old.params, old.format = params, codec
 
-    def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> None:
-        """A packet came. Before the first `connect` it is ignored."""
-        connection = self._connection
-        if connection is not None and connection.uplink.receive(packet, source, now_us):
-            is_audio = packet.payload_type == connection.params.codec.payload_type
-            timestamp = packet.timestamp if is_audio else None
-            connection.reports.count(packet.ssrc, packet.sequence, timestamp, now_us)
+    def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> Relayed | None:
+        """A packet came. Before the first `connect` it is ignored.
+
+        Returns what the bridged stream is to send of it.
+        """
+        connection, bridge = self._connection, self._bridge
+        if connection is None:
+            return None
+        known = connection.uplink.ssrc
+        if not connection.uplink.receive(packet, source, now_us, keep=bridge.listens):
+            return None
+        is_audio = packet.payload_type == connection.params.codec.payload_type
+        timestamp = packet.timestamp if is_audio else None
+        connection.reports.count(packet.ssrc, packet.sequence, timestamp, now_us)
+        if packet.ssrc != known:
+            bridge.new_source()
+        came = Numbers(packet.sequence, packet.timestamp)
+        return bridge.relay(came, packet.payload, now_us, audio=is_audio, marker=packet.marker)
 
     def receive_report(self, heard: Heard | None, source: Address, now_us: int, *, muxed: bool) -> None:
         """A report came, on the RTP port if `muxed`, else on the one above; None if it was malformed.
@@ -182,29 +208,63 @@ class TwinStream:
         connection = self._connection
         if connection is None:
             return None
-        samples, concealed = connection.uplink.tick(now_us)
-        return Played(index, samples, concealed, self._downlink.take(connection.params))
+        uplink, concealed = self._play(connection, now_us)
+        speaks = self._bridge.tick()
+        queued = self._downlink.take(connection.params) if speaks else self._bridge.hear()
+        return Played(index, uplink, concealed, queued, speaks)
+
+    def _play(self, connection: _Connection, now_us: int) -> tuple[Samples, bool]:
+        """What the peer said; nothing if nobody listens."""
+        if not self._bridge.listens:
+            return np.zeros(0, np.int16), False
+        samples, concealed = connection.uplink.play(now_us)
+        self._bridge.keep(samples)
+        return samples, concealed
 
     def emit(self, played: Played, pcm: bytes, now_us: int) -> Tick:
-        """The other half: send `pcm`, or what there is of a frame, unless there is a key to be sent or the
-        stream may not send."""
+        """The other half: send `pcm`, or what there is of a frame, unless there is a key to be sent, the
+        stream may not send, or what it sends is the bridged stream's."""
         connection = self._connection
         assert connection is not None, "what is not connected plays nothing"
-        samples = played.uplink
+        params = connection.params
         timestamp = self._downlink.timestamp
-        frame = pcm.ljust(samples.nbytes, b"\0")
-        downlink, packet = self._downlink.emit(connection.params, frame, connection.format.encode)
+        downlink, packet = pcm.ljust(2 * params.codec.frame_samples, b"\0"), None
+        if played.speaks:
+            downlink, packet = self._downlink.emit(params, downlink, connection.format.encode)
         report = connection.reports.tick(timestamp, now_us)
+        connection.uplink.watch(now_us)
+        listens = len(played.uplink) > 0
         return Tick(
             played.tick,
-            self.rate_hz,
-            samples.tobytes(),
-            downlink,
+            self.rate_hz if listens else 0,
+            played.uplink.tobytes(),
+            downlink if listens else b"",
             played.concealed,
             packet,
-            connection.source.destination,
+            connection.destination,
             connection.due(report) if report else None,
         )
+
+    def bridge(self, other: TwinStream, now_us: int) -> tuple[list[Relayed], list[Relayed]]:
+        """What either accepts leaves through the other from now on; a bridge before it ends.
+
+        Returns what this one and what the other is to send at once. Raises `CannotBridge`.
+        """
+        ours, theirs = self._connection, other._connection
+        check_bridge(ours.params if ours else None, theirs.params if theirs else None)
+        return self._bridge.join(other._bridge, now_us)
+
+    def unbridge(self) -> None:
+        """Send for itself again, both of them, as soon as the jitter buffers play."""
+        self._bridge.unjoin()
+
+    def tap(self, *, on: bool) -> None:
+        """Have PCM in every tick even if bridged, or not."""
+        self._bridge.tap(on=on)
+
+    def close(self) -> None:
+        """The bridge ends at once."""
+        self._bridge.cut()
 
     def bye(self, now_us: int) -> DueReport | None:
         """The last report of a stream that is about to be closed, if it is to send one."""

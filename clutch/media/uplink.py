@@ -46,6 +46,10 @@ class ParsedRtp(Protocol):
     def payload(self) -> bytes:
         """Without padding."""
 
+    @property
+    def marker(self) -> bool:
+        """1 bit."""
+
 
 @attrs.frozen
 class Idle:
@@ -69,7 +73,8 @@ class Uplink:
     """When the last packet was accepted, or the stream connected."""
     _idle: bool = False
     """The silence since then has been reported."""
-    _ssrc: int | None = None
+    ssrc: int | None = None
+    """The peer's."""
     _jitter: JitterBuffer | None = None
     """None until the first packet of a run."""
     _dtmf: DtmfReceiver = attrs.field(factory=DtmfReceiver)
@@ -84,8 +89,8 @@ class Uplink:
         self._source.signal(params.remote, learn=params.learn)
         self._last_rx_us, self._idle = now_us, False
 
-    def receive(self, packet: ParsedRtp, source: Address, now_us: int) -> bool:
-        """Judge a packet and keep it for its turn. False if it is not accepted."""
+    def receive(self, packet: ParsedRtp, source: Address, now_us: int, *, keep: bool) -> bool:
+        """Judge a packet, and `keep` audio for its turn. False if it is not accepted."""
         is_event = packet.payload_type == self._params.telephone_event
         if not self._params.receive or not self._is_ours(packet, is_event=is_event):
             return False
@@ -98,17 +103,41 @@ class Uplink:
         if is_event:
             clock_hz = self._params.duration_clock_hz
             self.events += self._dtmf.receive(packet.payload, packet.timestamp, clock_hz, now_us)
-        else:
+        elif keep:
             self._insert(packet, now_us)
+        else:
+            self._counters.relayed += 1
         return True
 
-    def tick(self, now_us: int) -> tuple[Samples, bool]:
+    def play(self, now_us: int) -> tuple[Samples, bool]:
         """The next frame, and whether any of it was concealed."""
-        frame_samples = self._params.codec.frame_samples
-        frame = self._jitter.tick(now_us) if self._jitter else (np.zeros(frame_samples, np.int16), False)
+        silence = np.zeros(self._params.codec.frame_samples, np.int16)
+        return self._jitter.tick(now_us) if self._jitter else (silence, False)
+
+    def watch(self, now_us: int) -> None:
+        """Once in every tick: report a key whose end was lost, and silence once."""
         self.events += self._dtmf.tick(now_us)
-        self._watch(now_us)
-        return frame
+        idle_us = now_us - self._last_rx_us
+        timeout_us = self._params.timeout_ms * 1000
+        if self._params.receive and 0 < timeout_us <= idle_us and not self._idle:
+            self._idle = True
+            self.events.append(Idle(idle_us // 1000))
+
+    @property
+    def is_playing(self) -> bool:
+        """True if frames come out of packets, or in their place."""
+        return self._jitter is not None and self._jitter.is_playing
+
+    @property
+    def waiting(self) -> list[tuple[int, int, bytes]]:
+        """Audio that was accepted and not yet played: see `JitterBuffer.packets`."""
+        return self._jitter.packets if self._jitter else []
+
+    def leave(self) -> None:
+        """What waits was relayed: forget it."""
+        if self._jitter is not None:
+            self._counters.relayed += self._jitter.waiting
+        self._jitter = None
 
     def _is_ours(self, packet: ParsedRtp, *, is_event: bool) -> bool:
         """Judge payload type and size."""
@@ -122,11 +151,11 @@ class Uplink:
 
     def _follow(self, ssrc: int) -> None:
         """A peer that changes its SSRC starts a new run of sequence numbers and timestamps."""
-        if self._ssrc not in (None, ssrc):
+        if self.ssrc not in (None, ssrc):
             self._counters.ssrc_changes += 1
             self._restart()
             self.events += self._dtmf.forget()
-        self._ssrc = ssrc
+        self.ssrc = ssrc
 
     def _insert(self, packet: ParsedRtp, now_us: int) -> None:
         if self._jitter is None or self._jitter.jumps_to(packet.sequence):
@@ -141,11 +170,3 @@ class Uplink:
         if self._jitter is not None:
             self._counters.discarded += self._jitter.waiting
         self._jitter = None
-
-    def _watch(self, now_us: int) -> None:
-        """Report silence once."""
-        idle_us = now_us - self._last_rx_us
-        timeout_us = self._params.timeout_ms * 1000
-        if self._params.receive and 0 < timeout_us <= idle_us and not self._idle:
-            self._idle = True
-            self.events.append(Idle(idle_us // 1000))

@@ -20,7 +20,8 @@ import native
 from actors.call.errors import MediaUnavailable
 from actors.call.ports import Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
 from actors.runtime import LossyReceiver, LossySender, open_lossy
-from clutch.media.errors import UnsupportedCodec, UnsupportedSuite
+from clutch.media.bridge import check_bridge
+from clutch.media.errors import CannotBridge, UnsupportedCodec, UnsupportedSuite
 from clutch.media.params import Address, RtpParams
 from clutch.net.errors import BackendUnavailable, RoomError
 from clutch.net.native_recording import NativeRecording, Recordings
@@ -162,7 +163,8 @@ class NativeRtpStream:
     _core: native.Stream = attrs.field(repr=False)
     _recordings: Recordings = attrs.field(repr=False)
     _on_close: Callable[[int], None] = attrs.field(repr=False)
-    _rate_hz: int = attrs.field(init=False, default=0)
+    _params: RtpParams | None = attrs.field(init=False, default=None, repr=False)
+    """As last connected."""
     _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
     _closed: bool = attrs.field(init=False, default=False)
     _events: trio.MemorySendChannel[MediaEvent] = attrs.field(init=False, repr=False)
@@ -174,12 +176,12 @@ class NativeRtpStream:
     @property
     def rate_hz(self) -> int:
         """See `MediaStream.rate_hz`."""
-        return self._rate_hz
+        return self._params.codec.rate_hz if self._params else 0
 
     @property
     def queued_ms(self) -> int:
         """See `MediaStream.queued_ms`."""
-        return self._core.queued_samples * 1000 // self._rate_hz if self._rate_hz else 0
+        return self._core.queued_samples * 1000 // self.rate_hz if self.rate_hz else 0
 
     def connect(self, params: RtpParams) -> None:
         """See `RtpStream.connect`."""
@@ -191,7 +193,18 @@ class NativeRtpStream:
             if error.errno == errno.ENOTSUP:
                 raise UnsupportedCodec(params.codec.name) from error
             raise
-        self._rate_hz = params.codec.rate_hz
+        self._params = params
+
+    def bridge(self, other: NativeRtpStream) -> None:
+        """See `RtpStream.bridge`."""
+        if self is other or self._closed or other._closed or self._on_close != other._on_close:
+            raise CannotBridge("only two open streams of one plane can be bridged")
+        check_bridge(self._params, other._params)
+        self._core.bridge(other._core)
+
+    def unbridge(self) -> None:
+        """See `RtpStream.unbridge`."""
+        self._core.unbridge()
 
     def tap(self, capacity: int = 50) -> LossyReceiver[MediaFrame]:
         """See `MediaStream.tap`. A closed stream gives a reader that is at its end."""

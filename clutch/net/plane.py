@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import trio
 
@@ -26,6 +26,19 @@ class RtpStream(MediaStream, Protocol):
         remote the peer's real address is learnt anew. Raises `UnsupportedCodec` or `UnsupportedSuite`, and
         then changes nothing.
         """
+
+    def bridge(self, other: Self) -> None:
+        """What either stream accepts leaves through the other at once, undecoded (native/src/bridge.h).
+
+        Both keep their numbers, events, timeout, statistics and reports. A tap hears both sides as ever; what
+        is queued by `send` or `send_dtmf` is sent instead of the packets while there is any. A bridge that
+        one of them has ends. It ends as well when one is closed, or connected with another codec. Raises
+        `CannotBridge`, and then changes nothing, unless both are connected with one codec and of one plane.
+        """
+
+    def unbridge(self) -> None:
+        """Both streams send for themselves again, within 120 ms: as soon as what they received before
+        the end can be played without a gap. Nothing if there is no bridge."""
 
     def record(self, path: Path, sides: Sequence[Side]) -> Recording | None:
         """Begin a recording that costs Python nothing per frame, one at a time; None if this plane has no

@@ -14,6 +14,8 @@ import trio
 from actors.call.errors import MediaUnavailable
 from actors.call.ports import FRAME_MS, Dtmf, MediaEvent, MediaFrame, MediaStats, MediaTimeout, Side
 from actors.runtime import LossyReceiver, LossySender, open_lossy
+from clutch.media.downlink import Outgoing
+from clutch.media.errors import CannotBridge
 from clutch.media.params import Address, RtpParams
 from clutch.media.payload import FORMATS
 from clutch.media.stream import DueReport, Played, Tick, TwinStream
@@ -181,6 +183,8 @@ class TwinRtpStream:
     _rtcp: Datagrams = attrs.field(repr=False)
     _core: TwinStream = attrs.field(repr=False)
     _on_close: Callable[[TwinRtpStream], None] = attrs.field(repr=False)
+    _bridged: TwinRtpStream | None = attrs.field(init=False, default=None, repr=False)
+    """With whom the core was last bridged."""
     _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
     _closed: bool = attrs.field(init=False, default=False)
     _protection: Protection = attrs.field(init=False, repr=False)
@@ -211,6 +215,20 @@ class TwinRtpStream:
         self._core.connect(params, _now_us())
         self._protection.adopt(params.keys)
 
+    def bridge(self, other: TwinRtpStream) -> None:
+        """See `RtpStream.bridge`."""
+        if self is other or self._closed or other._closed or self._on_close != other._on_close:
+            raise CannotBridge("only two open streams of one plane can be bridged")
+        ours, theirs = self._core.bridge(other._core, _now_us())
+        self._bridged, other._bridged = other, self
+        for stream, packets in ((self, ours), (other, theirs)):
+            for relayed in packets:
+                stream._send(*relayed)
+
+    def unbridge(self) -> None:
+        """See `RtpStream.unbridge`."""
+        self._core.unbridge()
+
     def tap(self, capacity: int = 50) -> LossyReceiver[MediaFrame]:
         """See `MediaStream.tap`. A closed stream gives a reader that is at its end."""
         sender: LossySender[MediaFrame]
@@ -219,6 +237,7 @@ class TwinRtpStream:
             sender.close()
         else:
             self._taps.append(sender)
+            self._core.tap(on=True)
         return receiver
 
     def record(self, path: Path, sides: Sequence[Side]) -> None:
@@ -250,6 +269,7 @@ class TwinRtpStream:
             return
         self._closed = True
         self._report(self._core.bye(_now_us()))
+        self._core.close()
         self._rtp.close()
         self._rtcp.close()
         for tap in self._taps:
@@ -288,7 +308,12 @@ class TwinRtpStream:
         except MalformedPacket:
             self._core.count_malformed()
         else:
-            self._core.receive(packet, source, _now_us())
+            relayed = self._core.receive(packet, source, _now_us())
+            if relayed is not None and self._bridged is not None:
+                self._bridged._send(*relayed)
+
+    def _send(self, packet: Outgoing, destination: Address) -> None:
+        self._rtp.send(self._protection.seal(RtpPacket(*packet).to_bytes()), destination)
 
     def play(self, now_us: int) -> Played | None:
         """See `Seated.play`."""
@@ -317,10 +342,12 @@ class TwinRtpStream:
 
     def _deliver(self, tick: Tick) -> None:
         if tick.packet is not None:
-            self._rtp.send(self._protection.seal(RtpPacket(*tick.packet).to_bytes()), tick.destination)
+            self._send(tick.packet, tick.destination)
         self._report(tick.report)
-        frame = MediaFrame(tick.tick, tick.rate_hz, tick.uplink, tick.downlink, tick.concealed)
-        self._taps = [tap for tap in self._taps if tap.send(frame)]
+        if self._taps:
+            frame = MediaFrame(tick.tick, tick.rate_hz, tick.uplink, tick.downlink, tick.concealed)
+            self._taps = [tap for tap in self._taps if tap.send(frame)]
+            self._core.tap(on=bool(self._taps))
 
 
 def _public(event: StreamEvent) -> MediaEvent:

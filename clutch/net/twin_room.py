@@ -72,12 +72,14 @@ class TwinRoomCore:
         for stream, half in played.items():
             member = self._members[stream]
             member.uplink = None
-            if half is not None:
+            if half is not None and len(half.uplink) > 0:  # none while the stream is bridged
                 member.uplink = half.uplink
                 member.downlink = np.zeros_like(half.uplink)
                 queued = np.frombuffer(half.queued, np.int16)
                 member.downlink[: len(queued)] = queued
         self._mixer.mix()
         for stream, half in played.items():
+            member = self._members[stream]
             if half is not None:
-                stream.emit(half, self._members[stream].downlink.tobytes(), now_us)
+                mixed = half.queued if member.uplink is None else member.downlink.tobytes()
+                stream.emit(half, mixed, now_us)

@@ -41,5 +41,10 @@ def backends(config: MediaConfig) -> list[native.PlaneOptions]:
     names = [config.backend]
     if config.backend == "auto":
         names = ["af_xdp", "udp"] if config.interface else ["udp"]
-    cpu = -1 if config.cpu is None else config.cpu
-    return [native.PlaneOptions(name, config.interface or "", cpu, config.busy_poll_us) for name in names]
+    options = native.PlaneOptions(
+        interface=config.interface or "",
+        cpu=-1 if config.cpu is None else config.cpu,
+        busy_poll_us=config.busy_poll_us,
+        xdp_mode=config.xdp_mode,
+    )
+    return [options._replace(backend=name) for name in names]

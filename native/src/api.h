@@ -82,6 +82,7 @@ enum media_counter {
     ROUND_TRIP_US, /* ... and the last result */
     SRTP_FORGED,   /* RTP and RTCP packets whose authentication failed, */
     SRTP_REPLAYED, /* ... and those that had come before or were too old to tell */
+    RELAYED, /* audio that went on to the bridged stream and was not decoded here */
     MEDIA_COUNTERS
 };
 
@@ -103,6 +104,13 @@ struct media_report {
     bool muxed; /* to be sent from the RTP port, not from the one above it */
 };
 
+/* A packet that is to leave through the stream that the one it came to is bridged with (bridge.h). */
+struct media_relay {
+    uint8_t *data; /* in the memory of the one that came */
+    size_t len;    /* 0: nothing goes on */
+    struct endpoint to;
+};
+
 /* The outcome of one 20 ms tick. The caller points `uplink` and `downlink` at room for
  * MEDIA_FRAME_MAX (960) samples each, `packet` at MEDIA_PACKET_MAX (2048) bytes. */
 struct media_tick {
@@ -112,7 +120,7 @@ struct media_tick {
     size_t packet_len;  /* 0: nothing to send */
     struct endpoint to; /* where to send it */
     uint64_t index;     /* ticks since the stream was opened */
-    int32_t rate_hz;    /* 0: never connected, no PCM was written */
+    int32_t rate_hz;    /* 0: no PCM was written; never connected, or bridged and nobody listens */
     bool concealed;     /* any sample of uplink was made up */
     struct media_report report;
 };
@@ -170,12 +178,16 @@ struct stream;
 struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname);
 void stream_free(struct stream *stream);
 int stream_setup(struct stream *stream, const struct media_params *params, int64_t now_us);
-void stream_receive(struct stream *stream, uint8_t *packet, size_t len,
-                    const struct endpoint *source, int64_t now_us);
+void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const struct endpoint *source,
+                    int64_t now_us, struct media_relay *relay);
 void stream_receive_rtcp(struct stream *stream, uint8_t *packet, size_t len,
                          const struct endpoint *source, int64_t now_us);
 void stream_tick(struct stream *stream, int64_t now_us, struct media_tick *tick);
 void stream_bye(struct stream *stream, int64_t now_us, struct media_report *report);
+int stream_bridge(struct stream *one, struct stream *other);
+bool stream_flush(struct stream *from, int64_t now_us, uint8_t *packet, struct media_relay *relay);
+void stream_unbridge(struct stream *stream);
+void stream_tap(struct stream *stream, bool on);
 bool stream_next_event(struct stream *stream, struct media_event *event);
 size_t stream_send(struct stream *stream, const void *pcm, size_t samples);
 void stream_clear(struct stream *stream);
@@ -237,6 +249,8 @@ uint16_t leg_port(const struct leg *leg);
 struct stream *leg_stream(struct leg *leg);
 int leg_connect(struct leg *leg, const struct media_params *params);
 int leg_tap(struct leg *leg, bool on);
+int leg_bridge(struct leg *one, struct leg *other);
+int leg_unbridge(struct leg *leg);
 int leg_dial(struct leg *leg, const char *digits, size_t count, uint32_t tone_ms, uint32_t gap_ms);
 void leg_close(struct leg *leg);
 void leg_release(struct leg *leg);

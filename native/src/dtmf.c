@@ -34,6 +34,11 @@ bool dtmf_press(struct dtmf_sender *sender, uint8_t event, uint32_t tone_ms, uin
     return true;
 }
 
+bool dtmf_is_sending(const struct dtmf_sender *sender)
+{
+    return sender->count > 0 || sender->step > 0;
+}
+
 static bool next_key(struct dtmf_sender *sender, uint32_t timestamp)
 {
     if (sender->count == 0)

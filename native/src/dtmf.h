@@ -48,6 +48,9 @@ int dtmf_event(char digit);
 /* Queue one key. False if the queue is full. */
 bool dtmf_press(struct dtmf_sender *sender, uint8_t event, uint32_t tone_ms, uint32_t gap_ms);
 
+/* True while keys wait or one is pressed, the gap after it included. */
+bool dtmf_is_sending(const struct dtmf_sender *sender);
+
 /* One tick of `frame` units of the events' clock, at `timestamp` on the audio's. True if a key is being sent,
  * and then `packet` is filled; false if audio may go out. The last packet of a key is sent three times. */
 bool dtmf_step(struct dtmf_sender *sender, uint32_t timestamp, uint32_t frame, struct dtmf_packet *packet);

@@ -93,6 +93,13 @@ void jitter_reset(struct jitter *jitter)
     jitter->state = JITTER_EMPTY;
 }
 
+void jitter_leave(struct jitter *jitter)
+{
+    counter_add(&jitter->counters[RELAYED], jitter->waiting);
+    jitter->waiting = 0;
+    jitter_reset(jitter);
+}
+
 bool jitter_is_jump(const struct jitter *jitter, uint16_t seq)
 {
     int d = distance(jitter->next_seq, seq);
@@ -185,6 +192,21 @@ bool jitter_peek(const struct jitter *jitter, uint32_t *timestamp)
     const struct jitter_slot *slot = &jitter->slots[jitter->next_seq % JITTER_SLOTS];
     *timestamp = slot->timestamp;
     return slot->len > 0;
+}
+
+size_t jitter_look(const struct jitter *jitter, size_t ahead, uint8_t *payload, uint16_t *seq,
+                   uint32_t *timestamp)
+{
+    *seq = (uint16_t)(jitter->next_seq + ahead);
+    const struct jitter_slot *slot = &jitter->slots[*seq % JITTER_SLOTS];
+    uint8_t block = slot->first_block;
+    for (size_t done = 0; done < slot->len; done += JITTER_BLOCK) {
+        size_t left = slot->len - done;
+        memcpy(payload + done, jitter->blocks[block], left < JITTER_BLOCK ? left : JITTER_BLOCK);
+        block = jitter->next_block[block];
+    }
+    *timestamp = slot->timestamp;
+    return slot->len;
 }
 
 size_t jitter_take(struct jitter *jitter, uint8_t *payload)

@@ -87,6 +87,14 @@ void jitter_init(struct jitter *jitter, counter *counters, uint32_t frame);
 /* Forget everything and start again; waiting packets count DISCARDED. */
 void jitter_reset(struct jitter *jitter);
 
+/* The waiting packets have gone another way: a reset at which they count RELAYED. */
+void jitter_leave(struct jitter *jitter);
+
+/* Copy the packet that is `ahead` places behind next_seq into room for MEDIA_PAYLOAD_MAX bytes, and leave it where
+ * it is: ahead < JITTER_SLOTS. Returns its length, 0 if it does not wait. */
+size_t jitter_look(const struct jitter *jitter, size_t ahead, uint8_t *payload, uint16_t *seq,
+                   uint32_t *timestamp);
+
 /* True if a packet is so far from next_seq that the sender must have started anew (after a hold, say): the
  * caller resets before it inserts. */
 bool jitter_is_jump(const struct jitter *jitter, uint16_t seq);

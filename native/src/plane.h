@@ -77,9 +77,11 @@ struct leg {
     int32_t codec; /* as last connected; -1 before */
     int32_t rate_hz;
     bool recorded;
+    struct leg *bridged; /* with whom, as last commanded */
     struct room *room; /* NULL: in none */
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
+    struct leg *other; /* that the stream was last bridged with; means nothing if it is not */
     bool tapped;
     struct recording *recording; /* NULL: is not recorded */
     bool left; /* closed: packets that still come are nobody's */
@@ -102,6 +104,8 @@ enum command_kind {
     COMMAND_MIX,
     COMMAND_LEAVE,
     COMMAND_CLOSE_ROOM,
+    COMMAND_BRIDGE,
+    COMMAND_UNBRIDGE,
 };
 
 struct command {
@@ -116,6 +120,7 @@ struct command {
     struct leg *ear;             /* JOIN, MIX: of a leg that whispers, or NULL */
     struct mix_params mix;
     struct room *room; /* CLOSE_ROOM */
+    struct leg *other; /* BRIDGE */
 };
 
 struct plane {

@@ -22,7 +22,7 @@ int playout_open(struct playout **playout, const struct media_params *params)
     size_t frame = (size_t)params->rate_hz / MEDIA_TICKS_PER_SECOND;
     struct playout *made = NULL;
     if (error == 0) {
-        made = calloc(1, sizeof *made + (frame + codec.type->packet_max) * sizeof(int16_t));
+        made = calloc(1, sizeof *made + (2 * frame + codec.type->packet_max) * sizeof(int16_t));
         error = made == NULL ? -ENOMEM : 0;
     }
     if (error != 0) {
@@ -30,6 +30,7 @@ int playout_open(struct playout **playout, const struct media_params *params)
         return error;
     }
     made->codec = codec;
+    made->played = made->pcm + frame + codec.type->packet_max;
     made->codec_id = params->codec;
     made->rate_hz = params->rate_hz;
     made->clock_hz = codec_clock_hz(params);
@@ -62,6 +63,22 @@ void playout_reset(struct playout *playout)
     playout->conceal_run = 0;
     playout->empty_run = 0;
     memset(&playout->loudness, 0, sizeof playout->loudness);
+}
+
+void playout_leave(struct playout *playout)
+{
+    jitter_leave(&playout->jitter);
+    playout_reset(playout);
+    playout_keep(playout, NULL);
+}
+
+void playout_keep(struct playout *playout, const int16_t *frame)
+{
+    size_t bytes = playout->frame * sizeof *frame;
+    if (frame != NULL)
+        memcpy(playout->played, frame, bytes);
+    else
+        memset(playout->played, 0, bytes);
 }
 
 /* A moment on the RTP clock. */

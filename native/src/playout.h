@@ -27,7 +27,8 @@ struct playout {
     struct loudness loudness;
     struct jitter jitter;
     int16_t history[MEDIA_FRAME_MAX]; /* the last `frame` decoded samples */
-    int16_t pcm[];                    /* room for a frame and the longest packet */
+    int16_t *played;                  /* the last frame, kept by playout_keep; part of pcm */
+    int16_t pcm[];                    /* room for a frame and the longest packet, and `played` */
 };
 
 /* Make one for the codec, rate and clock of these parameters. 0 or the errors of codec_open. */
@@ -41,6 +42,12 @@ void playout_attach(struct playout *playout, counter *counters);
 
 /* Forget all audio, waiting or remembered, and start again. */
 void playout_reset(struct playout *playout);
+
+/* As playout_reset, but what waits was relayed (bridge.h), not discarded. */
+void playout_leave(struct playout *playout);
+
+/* Keep what was played in this tick as `played`; NULL is silence. */
+void playout_keep(struct playout *playout, const int16_t *frame);
 
 /* A packet's payload came: 1 <= len <= MEDIA_PAYLOAD_MAX. */
 void playout_insert(struct playout *playout, uint16_t seq, uint32_t timestamp, const uint8_t *payload,

@@ -101,12 +101,19 @@ static void send_report(struct plane *plane, struct leg *leg, const struct media
         send_on(plane, report->muxed ? &leg->rtp : &leg->rtcp, report->data, report->len, &report->to);
 }
 
+/* Audio is decoded for who wants it, even if the leg is bridged. */
+static void listen_to(struct leg *leg)
+{
+    stream_tap(leg->stream, leg->tapped || leg->recording != NULL);
+}
+
 /* Record a leg from its next tick on, into nothing if `recording` is NULL. */
 static void record_leg(struct leg *leg, struct recording *recording)
 {
     if (leg->recording != NULL)
         recording_end(leg->recording, leg->stream->ticks);
     leg->recording = recording;
+    listen_to(leg);
 }
 
 static void remove_leg(struct plane *plane, struct leg *leg)
@@ -116,6 +123,7 @@ static void remove_leg(struct plane *plane, struct leg *leg)
     struct media_report report;
     stream_bye(leg->stream, plane->now_us, &report);
     send_report(plane, leg, &report);
+    bridge_cut(leg->stream);
     reactor_leave_phase(leg);
     leg->left = true;
     plane->backend->kind->detach(plane->backend, &leg->rtp);
@@ -148,6 +156,24 @@ static void connect_leg(struct plane *plane, struct leg *leg, struct connection 
     reactor_give_back(plane, &connection->returned);
 }
 
+/* What waits at one leg goes ahead through the other. */
+static void flush_to(struct plane *plane, struct leg *from, struct leg *to)
+{
+    struct media_relay relay;
+    while (stream_flush(from->stream, plane->now_us, plane->packet, &relay))
+        send_on(plane, &to->rtp, relay.data, relay.len, &relay.to);
+}
+
+static void bridge_legs(struct plane *plane, struct leg *one, struct leg *other)
+{
+    if (stream_bridge(one->stream, other->stream) != 0)
+        return;
+    one->other = other;
+    other->other = one;
+    flush_to(plane, one, other);
+    flush_to(plane, other, one);
+}
+
 static void run_command(struct plane *plane, const struct command *command)
 {
     struct leg *leg = command->leg;
@@ -160,6 +186,7 @@ static void run_command(struct plane *plane, const struct command *command)
         break;
     case COMMAND_TAP:
         leg->tapped = command->value != 0;
+        listen_to(leg);
         break;
     case COMMAND_PRESS:
         stream_press(leg->stream, (uint8_t)command->value, command->tone_ms, command->gap_ms);
@@ -181,6 +208,12 @@ static void run_command(struct plane *plane, const struct command *command)
         break;
     case COMMAND_CLOSE_ROOM:
         room_end(command->room);
+        break;
+    case COMMAND_BRIDGE:
+        bridge_legs(plane, leg, command->other);
+        break;
+    case COMMAND_UNBRIDGE:
+        stream_unbridge(leg->stream);
         break;
     }
 }
@@ -205,7 +238,10 @@ void reactor_receive(const struct leg_socket *socket, uint8_t *data, size_t len,
         stream_receive_rtcp(leg->stream, data, len, source, leg->plane->now_us);
         return;
     }
-    stream_receive(leg->stream, data, len, source, leg->plane->now_us);
+    struct media_relay relay;
+    stream_receive(leg->stream, data, len, source, leg->plane->now_us, &relay);
+    if (relay.len > 0)
+        send_on(leg->plane, &leg->other->rtp, relay.data, relay.len, &relay.to);
     report_events(leg->plane, leg);
 }
 

@@ -18,8 +18,7 @@ static void count(struct stream *stream, enum media_counter which)
     counter_add(&stream->counters[which], 1);
 }
 
-/* Where RTP goes, and must come from once it is locked. */
-static const struct endpoint *rtp_destination(const struct stream *stream)
+const struct endpoint *stream_destination(const struct stream *stream)
 {
     return stream->source.is_locked ? &stream->source.locked : &stream->params.remote;
 }
@@ -27,7 +26,7 @@ static const struct endpoint *rtp_destination(const struct stream *stream)
 /* Where RTCP goes and must come from. */
 static struct endpoint rtcp_destination(const struct stream *stream)
 {
-    const struct endpoint *rtp = rtp_destination(stream);
+    const struct endpoint *rtp = stream_destination(stream);
     if (stream->params.rtcp.port == 0)
         return *rtp;
     if (same_endpoint(rtp, &stream->params.remote))
@@ -53,14 +52,14 @@ struct stream *stream_new(uint32_t ssrc, uint16_t seq, uint32_t timestamp, const
         return NULL;
     memset(stream, 0, sizeof *stream);
     stream->ssrc = ssrc;
-    stream->seq = seq;
-    stream->timestamp = timestamp;
+    stream->next = (struct relay_numbers){.timestamp = timestamp, .seq = seq};
     reports_init(&stream->reports, ssrc, cname);
     return stream;
 }
 
 void stream_free(struct stream *stream)
 {
+    bridge_cut(stream);
     playout_free(stream->playout);
     srtp_close(stream->sealer);
     srtp_close(stream->opener);
@@ -83,6 +82,7 @@ void stream_discard(struct stream_parts *parts)
 static void adopt_playout(struct stream *stream, struct playout **made, int64_t now_us)
 {
     struct playout *before = stream->playout;
+    bridge_cut(stream);
     if (before != NULL)
         playout_reset(before);
     else
@@ -172,8 +172,7 @@ static bool unseal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, 
     return error == 0;
 }
 
-/* Put it on; the packet's new length, 0 if it must not be sent. */
-static size_t seal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, size_t len)
+size_t stream_seal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, size_t len)
 {
     return stream->sealer != NULL ? srtp_seal(stream->sealer, kind, packet, len) : len;
 }
@@ -183,8 +182,8 @@ static size_t seal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, 
 /* The peer's view of what we sent. */
 static void hear_block(struct stream *stream, const struct rtcp_block *block, int64_t now_us)
 {
-    uint64_t sent = counter_read(&stream->counters[PACKETS_SENT]);
-    uint16_t since = (uint16_t)(stream->seq - 1 - block->highest);
+    uint64_t sent = stream->numbers_used;
+    uint16_t since = (uint16_t)(stream->next.seq - 1 - block->highest);
     int64_t round_trip = reports_round_trip(block, now_us);
     if (round_trip >= 0) {
         count(stream, ROUND_TRIPS);
@@ -235,7 +234,7 @@ static void write_report(struct stream *stream, int64_t now_us, bool bye, struct
         .cname = stream->reports.cname,
         .is_sender = reports_is_sender(&stream->reports, packets),
         .ntp = reports_ntp(now_us),
-        .timestamp = stream->timestamp,
+        .timestamp = stream->next.timestamp,
         .packets = packets,
         .octets = stream->reports.octets,
         .bye = bye,
@@ -244,7 +243,7 @@ static void write_report(struct stream *stream, int64_t now_us, bool bye, struct
     compound.has_block = reception_report(&stream->reception, &compound.block);
     reports_echo(&stream->reports, &compound.block, now_us);
     report->data = stream->report;
-    report->len = seal(stream, SRTP_REPORT, stream->report, rtcp_write(stream->report, &compound));
+    report->len = stream_seal(stream, SRTP_REPORT, stream->report, rtcp_write(stream->report, &compound));
     report->to = rtcp_destination(stream);
     report->muxed = stream->params.rtcp.port == 0;
     count(stream, REPORTS_SENT);
@@ -288,8 +287,7 @@ static void finish_key(struct stream *stream)
     emit(stream, &event, dtmf_finish(&stream->keys_in, &event));
 }
 
-/* In which the durations of telephone events count; their timestamps are on the clock of the audio. */
-static uint32_t event_clock_hz(const struct stream *stream)
+uint32_t stream_event_clock_hz(const struct stream *stream)
 {
     int32_t own = stream->params.event_clock_hz;
     return (uint32_t)(own != 0 ? own : stream->playout->clock_hz);
@@ -299,7 +297,7 @@ static void hear_key(struct stream *stream, const struct rtp_packet *rtp, int64_
 {
     struct media_event events[2];
     emit(stream, events,
-         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, event_clock_hz(stream), events));
+         dtmf_hear(&stream->keys_in, rtp->payload, rtp->timestamp, now_us, stream_event_clock_hz(stream), events));
 }
 
 static void admit_ssrc(struct stream *stream, uint32_t ssrc)
@@ -308,6 +306,7 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
         count(stream, SSRC_CHANGES);
         playout_reset(stream->playout);
         reception_restart(&stream->reception);
+        bridge_new_source(stream);
         finish_key(stream);
         stream->keys_in.known = false;
     }
@@ -328,12 +327,13 @@ static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bo
                 (uint64_t)reception_jitter(&stream->reception) * 1000000 / clock_hz);
 }
 
-void stream_receive(struct stream *stream, uint8_t *packet, size_t len,
-                    const struct endpoint *source, int64_t now_us)
+void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const struct endpoint *source,
+                    int64_t now_us, struct media_relay *relay)
 {
     struct rtp_packet rtp;
+    relay->len = 0;
     if (rtp_is_rtcp(packet, len)) {
-        hear_report(stream, packet, len, source, rtp_destination(stream), now_us);
+        hear_report(stream, packet, len, source, stream_destination(stream), now_us);
         return;
     }
     if (!unseal(stream, SRTP_MEDIA, packet, &len))
@@ -363,23 +363,33 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len,
     stream->timed_out = false;
     admit_ssrc(stream, rtp.ssrc);
     note_arrival(stream, &rtp, audio, now_us);
-    if (audio)
+    if (!audio)
+        hear_key(stream, &rtp, now_us);
+    else if (bridge_listens(stream))
         playout_insert(stream->playout, rtp.seq, rtp.timestamp, rtp.payload, rtp.len, now_us);
     else
-        hear_key(stream, &rtp, now_us);
+        count(stream, RELAYED);
+    if (stream->bridge.to != NULL)
+        bridge_pass(stream, packet + (rtp.payload - packet), rtp, audio, now_us, relay);
 }
 
 /* ---- the tick ---- */
 
+void stream_count_sent(struct stream *stream, size_t len)
+{
+    stream->reports.octets += (uint32_t)len;
+    count(stream, PACKETS_SENT);
+}
+
 static void send_packet(struct stream *stream, struct media_tick *tick, struct rtp_packet *rtp)
 {
-    rtp->seq = stream->seq++;
+    rtp->seq = stream->next.seq++;
     rtp->ssrc = stream->ssrc;
     rtp_write_header(tick->packet, rtp);
-    tick->packet_len = seal(stream, SRTP_MEDIA, tick->packet, RTP_HEADER + rtp->len);
-    tick->to = *rtp_destination(stream);
-    stream->reports.octets += (uint32_t)rtp->len;
-    count(stream, PACKETS_SENT);
+    tick->packet_len = stream_seal(stream, SRTP_MEDIA, tick->packet, RTP_HEADER + rtp->len);
+    tick->to = *stream_destination(stream);
+    stream->numbers_used++;
+    stream_count_sent(stream, rtp->len);
 }
 
 static void send_audio(struct stream *stream, struct media_tick *tick)
@@ -391,7 +401,7 @@ static void send_audio(struct stream *stream, struct media_tick *tick)
     struct rtp_packet rtp = {
         .payload_type = (uint8_t)stream->params.payload_type,
         .marker = !stream->audio_sent,
-        .timestamp = stream->timestamp,
+        .timestamp = stream->next.timestamp,
         .len = (size_t)len,
     };
     stream->audio_sent = true;
@@ -428,9 +438,18 @@ static void check_times(struct stream *stream, int64_t now_us)
 /* True if this tick sends a key, which is then in stream->key. */
 static bool press_key(struct stream *stream)
 {
-    uint32_t frame = event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
+    uint32_t frame = stream_event_clock_hz(stream) / MEDIA_TICKS_PER_SECOND;
     return stream->params.send && stream->params.telephone_event >= 0
-           && dtmf_step(&stream->keys_out, stream->timestamp, frame, &stream->key);
+           && dtmf_step(&stream->keys_out, stream->next.timestamp, frame, &stream->key);
+}
+
+static void listen(struct stream *stream, int64_t now_us, struct media_tick *tick)
+{
+    struct playout *playout = stream->playout;
+    tick->rate_hz = playout->rate_hz;
+    tick->concealed = playout_tick(playout, now_us, tick->uplink);
+    if (stream->bridge.to != NULL)
+        playout_keep(playout, tick->uplink);
 }
 
 void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)
@@ -440,14 +459,31 @@ void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick)
     tick->rate_hz = 0;
     tick->concealed = false;
     tick->report.len = 0;
-    struct playout *playout = stream->playout;
-    if (playout == NULL)
+    if (stream->playout == NULL)
         return;
-    tick->rate_hz = playout->rate_hz;
-    tick->concealed = playout_tick(playout, now_us, tick->uplink);
-    stream->key_due = press_key(stream);
-    size_t spoken = stream->key_due ? 0 : downlink_read(&stream->downlink, tick->downlink, playout->frame);
-    memset(tick->downlink + spoken, 0, (playout->frame - spoken) * sizeof *tick->downlink);
+    if (bridge_listens(stream))
+        listen(stream, now_us, tick);
+    stream->speaks = bridge_tick(stream);
+    stream->key_due = stream->speaks && press_key(stream);
+    if (!stream->speaks) {
+        if (tick->rate_hz != 0)
+            bridge_hear(stream, tick->downlink);
+        return;
+    }
+    size_t frame = stream->playout->frame;
+    size_t spoken = stream->key_due ? 0 : downlink_read(&stream->downlink, tick->downlink, frame);
+    memset(tick->downlink + spoken, 0, (frame - spoken) * sizeof *tick->downlink);
+}
+
+/* Send what the tick is to send. */
+static void speak(struct stream *stream, struct media_tick *tick)
+{
+    if (stream->key_due || !stream->params.send)
+        memset(tick->downlink, 0, stream->playout->frame * sizeof *tick->downlink);
+    if (stream->key_due)
+        send_key(stream, tick);
+    else if (stream->params.send)
+        send_audio(stream, tick);
 }
 
 void stream_emit(struct stream *stream, int64_t now_us, struct media_tick *tick)
@@ -455,17 +491,14 @@ void stream_emit(struct stream *stream, int64_t now_us, struct media_tick *tick)
     struct playout *playout = stream->playout;
     if (playout == NULL)
         return;
-    if (stream->key_due || !stream->params.send)
-        memset(tick->downlink, 0, playout->frame * sizeof *tick->downlink);
-    if (stream->key_due)
-        send_key(stream, tick);
-    else if (stream->params.send)
-        send_audio(stream, tick);
+    if (stream->speaks)
+        speak(stream, tick);
     if (now_us >= stream->reports.due_us) {
         write_report(stream, now_us, false, &tick->report);
         reports_next(&stream->reports, now_us);
     }
-    stream->timestamp += playout->frame_ticks;
+    if (stream->speaks)
+        stream->next.timestamp += playout->frame_ticks;
     check_times(stream, now_us);
 }
 

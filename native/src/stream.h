@@ -15,13 +15,14 @@
  * step: everything between knows plain RTP only. So nobody without the key is ever learnt as the source.
  *
  * The functions that Python calls are declared in api.h: stream_new, stream_free, stream_setup (connect with
- * allocation), receive (on the RTP port), receive_rtcp (on the port above), tick, bye (the last report, for a
+ * allocation), receive (on the RTP port; what goes on to a bridged stream is changed in place), receive_rtcp (on the port above), tick, bye (the last report, for a
  * stream that is about to be closed), next_event, send, clear, queued, dial, stats. `cname` of stream_new is
  * MEDIA_CNAME characters.
  */
 #ifndef CLUTCH_STREAM_H
 #define CLUTCH_STREAM_H
 
+#include "bridge.h"
 #include "dtmf.h"
 #include "downlink.h"
 #include "playout.h"
@@ -55,15 +56,17 @@ struct stream {
     struct dtmf_receiver keys_in;
     struct dtmf_packet key; /* what stream_emit sends, if key_due */
     bool key_due;
+    bool speaks; /* this tick sends something itself, not the bridged stream */
     struct reception reception;
     struct reports reports;
     uint8_t report[MEDIA_REPORT_MAX + SRTP_GROWTH]; /* the last one, on its way out */
     int64_t received_us; /* last accepted packet, or connect */
     uint64_t ticks;
+    uint64_t numbers_used;     /* sequence numbers up to `next`, those of packets that were lost before us included */
+    struct relay_numbers next; /* of the next packet */
     uint32_t ssrc;
-    uint32_t timestamp;
     uint32_t peer_ssrc;
-    uint16_t seq;
+    struct bridge bridge;
     bool peer_known;
     bool audio_sent;
     bool timed_out;
@@ -98,6 +101,19 @@ void stream_discard(struct stream_parts *parts);
  * and puts what it sent in its place. */
 void stream_play(struct stream *stream, int64_t now_us, struct media_tick *tick);
 void stream_emit(struct stream *stream, int64_t now_us, struct media_tick *tick);
+
+/* Where RTP goes, and must come from once that is known. */
+const struct endpoint *stream_destination(const struct stream *stream);
+
+/* In which the durations of telephone events count; their timestamps are on the clock of the audio. */
+uint32_t stream_event_clock_hz(const struct stream *stream);
+
+/* Protect a packet in place, if the stream has keys, SRTP_GROWTH bytes of room behind it; its new length, 0 if
+ * it must not be sent. */
+size_t stream_seal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, size_t len);
+
+/* A packet with `len` bytes of payload leaves as one of the stream's. */
+void stream_count_sent(struct stream *stream, size_t len);
 
 /* Press a key: `event` of RFC 4733, for tone_ms, then silence for gap_ms. False if too many are waiting. */
 bool stream_press(struct stream *stream, uint8_t event, uint32_t tone_ms, uint32_t gap_ms);

@@ -48,8 +48,9 @@ def test_rtpengine_passes_every_packet_on(folder: Path, scene: Scene) -> None:
     assert 0 < done.sink["p50_us"] <= done.sink["p99_us"]
 
 
-def test_our_plane_takes_every_packet(folder: Path, scene: Scene) -> None:
-    done = play(Turn(scene, PLANE), folder)
+@pytest.mark.parametrize("mode", ["answer", "room"])
+def test_our_plane_takes_every_packet(folder: Path, scene: Scene, mode: str) -> None:
+    done = play(Turn(scene, Contender("plane", "forwarder", ("udp", mode))), folder)
     assert (done.sent, done.node["packets_received"], done.sink["silent"]) == (60, 60, 0)
     assert done.spent.node_ns > 0
 

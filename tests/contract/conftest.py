@@ -8,6 +8,7 @@ import pytest
 
 import native
 from tests.contract.cores import CORES
+from tests.contract.pair import Ends, PairTrace, PlayPair, run_pair
 from tests.contract.trace import Outcome, Play, Trace, run
 
 
@@ -21,19 +22,35 @@ def native_library() -> None:
 
 
 @pytest.fixture(params=CORES)
-def play(request: pytest.FixtureRequest) -> Play:
-    """Plays a trace through one core. The native outcome must equal that of the twin.
-
-    Without the native build this fails, as `native_library` does.
-    """
-    opener = CORES[request.param]
-    if request.param == "native":
+def core(request: pytest.FixtureRequest) -> str:
+    """The name of a core. Without the native build its tests fail, as `native_library` does."""
+    name: str = request.param
+    if name == "native":
         request.getfixturevalue("native_library")
+    return name
+
+
+@pytest.fixture
+def play(core: str) -> Play:
+    """Plays a trace through one core. The native outcome must equal that of the twin."""
 
     def play_on_core(trace: Trace) -> Outcome:
-        outcome = run(opener, trace)
-        if request.param == "native":
+        outcome = run(CORES[core], trace)
+        if core == "native":
             assert outcome == run(CORES["twin"], trace)
         return outcome
+
+    return play_on_core
+
+
+@pytest.fixture
+def play_pair(core: str) -> PlayPair:
+    """The same for two streams."""
+
+    def play_on_core(trace: PairTrace) -> Ends:
+        ends = run_pair(CORES[core], trace)
+        if core == "native":
+            assert ends == run_pair(CORES["twin"], trace)
+        return ends
 
     return play_on_core

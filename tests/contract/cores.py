@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import attrs
 
 import native
 from actors.call import Dtmf, MediaEvent, MediaStats, MediaTimeout
+from clutch.media.bridge import Relayed
 from clutch.media.params import Address, RtpParams
 from clutch.media.stream import DueReport, TwinStream
 from clutch.media.uplink import Idle
@@ -42,20 +43,36 @@ class TickResult(NamedTuple):
     report: ReportSent | None
 
 
+class RelayedPacket(NamedTuple):
+    """What leaves through the bridged stream."""
+
+    data: bytes
+    destination: Address
+
+
 class StreamUnderTest(Protocol):
     """One stream of either core, sans-IO: datagrams as bytes."""
 
     def connect(self, params: RtpParams, now_us: int) -> None:
         """Start, or go on with other parameters."""
 
-    def receive(self, data: bytes, source: Address, now_us: int) -> None:
-        """A datagram came."""
+    def receive(self, data: bytes, source: Address, now_us: int) -> RelayedPacket | None:
+        """A datagram came; what the bridged stream sends of it."""
 
     def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
         """A datagram came on the RTCP port."""
 
     def tick(self, now_us: int) -> TickResult | None:
         """20 ms passed; None before `connect`."""
+
+    def bridge(self, other: Self, now_us: int) -> tuple[list[RelayedPacket], list[RelayedPacket]]:
+        """Bridge with another; what this one and what the other one sends at once."""
+
+    def unbridge(self) -> None:
+        """End the bridge."""
+
+    def tap(self, *, on: bool) -> None:
+        """Listen, or not."""
 
     def bye(self, now_us: int) -> ReportSent | None:
         """The last report."""
@@ -85,6 +102,7 @@ class TwinUnderTest:
 
     _core: TwinStream
     _protection: Protection
+    _bridged: TwinUnderTest | None = None
 
     @classmethod
     def open(cls, ssrc: int, sequence: int, timestamp: int) -> TwinUnderTest:
@@ -97,20 +115,21 @@ class TwinUnderTest:
         self._core.connect(params, now_us)
         self._protection.adopt(params.keys)
 
-    def receive(self, data: bytes, source: Address, now_us: int) -> None:
+    def receive(self, data: bytes, source: Address, now_us: int) -> RelayedPacket | None:
         """See `StreamUnderTest`."""
         if is_rtcp(data):
             self._hear(data, source, now_us, muxed=True)
-            return
+            return None
         plain = self._protection.unseal(data)
         if plain is None:
-            return
+            return None
         try:
             packet = RtpPacket.parse(plain)
         except MalformedPacket:
             self._core.count_malformed()
-        else:
-            self._core.receive(packet, source, now_us)
+            return None
+        relayed = self._core.receive(packet, source, now_us)
+        return self._bridged.pack(relayed) if relayed and self._bridged else None
 
     def tick(self, now_us: int) -> TickResult | None:
         """See `StreamUnderTest`."""
@@ -126,6 +145,25 @@ class TwinUnderTest:
     def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
         """See `StreamUnderTest`."""
         self._hear(data, source, now_us, muxed=False)
+
+    def bridge(self, other: Self, now_us: int) -> tuple[list[RelayedPacket], list[RelayedPacket]]:
+        """See `StreamUnderTest`."""
+        ours, theirs = self._core.bridge(other._core, now_us)
+        self._bridged, other._bridged = other, self
+        return [self.pack(item) for item in ours], [other.pack(item) for item in theirs]
+
+    def pack(self, relayed: Relayed) -> RelayedPacket:
+        """A packet as it leaves."""
+        data = RtpPacket(*relayed.packet).to_bytes()
+        return RelayedPacket(self._protection.seal(data), relayed.destination)
+
+    def unbridge(self) -> None:
+        """See `StreamUnderTest`."""
+        self._core.unbridge()
+
+    def tap(self, *, on: bool) -> None:
+        """See `StreamUnderTest`."""
+        self._core.tap(on=on)
 
     def bye(self, now_us: int) -> ReportSent | None:
         """See `StreamUnderTest`."""
@@ -175,6 +213,7 @@ class NativeUnderTest:
     """`native.Core`."""
 
     _core: native.Core
+    _connected: bool = False
 
     @classmethod
     def open(cls, ssrc: int, sequence: int, timestamp: int) -> NativeUnderTest:
@@ -200,19 +239,34 @@ class NativeUnderTest:
             keys,
         )
         self._core.connect(native_params, now_us)
+        self._connected = True
 
-    def receive(self, data: bytes, source: Address, now_us: int) -> None:
+    def receive(self, data: bytes, source: Address, now_us: int) -> RelayedPacket | None:
         """See `StreamUnderTest`."""
-        self._core.receive(data, source, now_us)
+        relayed = self._core.receive(data, source, now_us)
+        return RelayedPacket(*relayed) if relayed else None
 
     def tick(self, now_us: int) -> TickResult | None:
         """See `StreamUnderTest`."""
         tick = self._core.tick(now_us)
-        return TickResult(*tick[:7], _sent(tick.report)) if tick.rate_hz else None
+        return TickResult(*tick[:7], _sent(tick.report)) if self._connected else None
 
     def receive_rtcp(self, data: bytes, source: Address, now_us: int) -> None:
         """See `StreamUnderTest`."""
         self._core.receive_rtcp(data, source, now_us)
+
+    def bridge(self, other: Self, now_us: int) -> tuple[list[RelayedPacket], list[RelayedPacket]]:
+        """See `StreamUnderTest`."""
+        ours, theirs = self._core.bridge(other._core, now_us)
+        return [RelayedPacket(*item) for item in ours], [RelayedPacket(*item) for item in theirs]
+
+    def unbridge(self) -> None:
+        """See `StreamUnderTest`."""
+        self._core.unbridge()
+
+    def tap(self, *, on: bool) -> None:
+        """See `StreamUnderTest`."""
+        self._core.tap(on)
 
     def bye(self, now_us: int) -> ReportSent | None:
         """See `StreamUnderTest`."""

@@ -178,9 +178,10 @@ def test_any_life_under_keys(play: Play, suite: str, seed: int) -> None:
 
 
 def test_the_lives_are_eventful(play: Play) -> None:
-    total = dict.fromkeys(attrs.asdict(MediaStats()), 0)
+    total = dict.fromkeys(attrs.asdict(MediaStats(), filter=lambda field, _: field.name != "relayed"), 0)
     for seed in range(20):
         suite = None if seed % 4 else "AES_CM_128_HMAC_SHA1_32"
-        for name, count in attrs.asdict(play(hostile(seed, suite)).stats).items():
-            total[name] += count
+        stats = play(hostile(seed, suite)).stats
+        for name in total:
+            total[name] += getattr(stats, name)
     assert all(total.values()), total

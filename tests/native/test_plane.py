@@ -391,3 +391,52 @@ def test_an_address_of_the_other_family_is_not_reached(plane: native.Plane, drai
     drained.until(lambda out: len(out.frames) >= 3)
     assert plane.lost()[2] >= 2
     assert stream.stats().packets_sent >= 2
+
+
+def test_bridged_streams_exchange_packets(plane: native.Plane, drained: Drained, peer: socket.socket) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind((LOCAL, 0))
+        other.settimeout(PATIENCE_S)
+        near = open_stream(plane, peer.getsockname())
+        far = plane.open(ssrc=0xAFFE, seq=7, timestamp=9, cname=CNAME)
+        far.connect(native.Params(other.getsockname(), "pcmu", 8000, 0))
+        near.bridge(far)
+        for number in range(5):
+            peer.sendto(rtp(number, bytes([0x10 * number]) * 160), (LOCAL, near.port))
+        packets: list[bytes] = []
+        while len(packets) < 5:
+            packet = other.recv(2048)
+            if packet[12:] != b"\xff" * 160:
+                packets.append(packet)
+        assert {packet[8:12] for packet in packets} == {b"\0\0\xaf\xfe"}
+        numbers = [struct.unpack_from("!HI", packet, 2) for packet in packets]
+        assert [number - numbers[0][0] for number, _ in numbers] == [0, 1, 2, 3, 4]
+        assert [timestamp - numbers[0][1] for _, timestamp in numbers] == [0, 160, 320, 480, 640]
+        assert (near.stats().relayed, near.stats().played) == (5, 0)
+        near.unbridge()
+        near.unbridge()
+        far.tap(True)
+        peer.sendto(rtp(5, b"\x10" * 160), (LOCAL, near.port))
+        drained.until(lambda out: near.stats().played == 1)
+
+
+def test_only_streams_that_can_be_bridged_are(plane: native.Plane, drained: Drained) -> None:
+    one, other, closed = (open_stream(plane, (LOCAL, 9)) for _ in range(3))
+    for changed in (
+        native.Params((LOCAL, 9), "pcma", 8000, 8),
+        native.Params((LOCAL, 9), "l16", 16_000, 97),
+    ):
+        other.connect(changed)
+        with pytest.raises(native.MediaError) as caught:
+            one.bridge(other)
+        assert caught.value.errno == errno.EINVAL
+    other.connect(native.Params((LOCAL, 9), "pcmu", 8000, 0))
+    one.bridge(other)
+    one.bridge(closed)
+    closed.close()
+    other.bridge(one)
+    for stream, partner in ((one, one), (one, closed), (closed, one)):
+        with pytest.raises(native.MediaError):
+            stream.bridge(partner)
+    closed.unbridge()
+    drained.until_closed(1)

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from actors.call import Dtmf, MediaFrame, MediaStats, MediaTimeout, MediaUnavailable
 from actors.runtime import open_lossy_channels
-from clutch.media.errors import UnsupportedCodec
+from clutch.media.errors import CannotBridge, UnsupportedCodec
 from clutch.media.params import Codec, RtpParams
 from clutch.net.link import Address, TrioNetwork
 from clutch.net.memory import MemoryNetwork
@@ -306,3 +306,55 @@ async def test_over_real_sockets() -> None:
                 if any(frame.uplink):
                     break
     assert one.stats().packets_sent > 0
+
+
+async def test_bridged_streams_and_their_taps(autojump_clock: MockClock) -> None:
+    """What the peer of one stream says the peer of the other hears, and so does a tap."""
+    network = MemoryNetwork(latency_s=0.007)
+    here, there = plane_at(network, HERE), plane_at(network, THERE)
+    async with running(here, there):
+        (near, far), (one, other) = [[plane.open("a"), plane.open("b")] for plane in (here, there)]
+        join(near, one)
+        join(far, other)
+        near.bridge(far)
+        speech = (np.sin(np.arange(4000) * 0.35) * 8000).astype(np.int16)
+        one.send(speech.tobytes())
+        with other.tap() as uplink, far.tap() as tapped:
+            await trio.sleep(0.8)
+            heard = b"".join(frame.uplink for frame in (await uplink.receive()).items)
+            sent = b"".join(frame.downlink for frame in (await tapped.receive()).items)
+        one.send_dtmf("7")
+        assert await other.next_event() == Dtmf("7", 100)
+        assert await near.next_event() == Dtmf("7", 100)
+        for copy in (heard, sent):
+            samples = np.frombuffer(copy, np.int16)
+            start = int(np.flatnonzero(samples)[0]) // 160 * 160
+            np.testing.assert_allclose(samples[start : start + 4000], speech, atol=300)
+        assert near.stats().relayed > 0
+        near.unbridge()
+        await trio.sleep(0.2)
+        before = near.stats().relayed
+        await trio.sleep(0.2)
+        assert near.stats().relayed == before
+
+
+async def test_what_cannot_be_bridged(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork()
+    here, there = plane_at(network, HERE), plane_at(network, THERE)
+    async with running(here, there):
+        one, other, elsewhere = here.open("a"), here.open("b"), there.open("c")
+        with pytest.raises(CannotBridge, match="never connected"):
+            one.bridge(other)
+        join(one, elsewhere)
+        other.connect(RtpParams((THERE, 4000), Codec("l16", 97, 16_000, 16_000)))
+        with pytest.raises(CannotBridge, match="pcmu at 8000 Hz cannot be bridged with l16 at 16000 Hz"):
+            one.bridge(other)
+        for stranger in (one, elsewhere):
+            with pytest.raises(CannotBridge, match="of one plane"):
+                one.bridge(stranger)
+        other.connect(RtpParams((THERE, 4000), PCMU))
+        one.bridge(other)
+        other.close()
+        await trio.sleep(0.1)
+        with pytest.raises(CannotBridge):
+            one.bridge(other)

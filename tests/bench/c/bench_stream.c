@@ -26,6 +26,7 @@ static double measure(enum codec_id codec, int32_t rate_hz, int count)
     struct media_params params = {.remote = PEER, .codec = codec, .rate_hz = rate_hz, .payload_type = 96,
                                   .telephone_event = -1, .send = true, .receive = true};
     struct media_tick tick = {.uplink = uplink, .downlink = downlink, .packet = packet};
+    struct media_relay relay;
     struct stream *stream = stream_new(1, 0, 0, "0123456789abcdef");
     if (stream == NULL || stream_setup(stream, &params, 0) != 0)
         return 0;
@@ -33,7 +34,7 @@ static double measure(enum codec_id codec, int32_t rate_hz, int count)
     for (int i = 0; i < count; i++) {
         int64_t now_us = (int64_t)i * MEDIA_TICK_US;
         stream_send(stream, speech, (size_t)rate_hz / MEDIA_TICKS_PER_SECOND);
-        stream_receive(stream, packet, tick.packet_len, &PEER, now_us);
+        stream_receive(stream, packet, tick.packet_len, &PEER, now_us, &relay);
         stream_tick(stream, now_us, &tick);
     }
     double each = (now_ns() - start) / count;

@@ -89,7 +89,11 @@ static void receive(void)
     /* Exactly as long as the datagram, so that reading beyond it is seen. */
     uint8_t *packet = malloc(len + 1);
     memcpy(packet + 1, buffer, len);
-    (below(8) < (report ? 4 : 1) ? stream_receive_rtcp : stream_receive)(stream, packet + 1, len, &source, now_us);
+    struct media_relay relay;
+    if (below(8) < (report ? 4 : 1))
+        stream_receive_rtcp(stream, packet + 1, len, &source, now_us);
+    else
+        stream_receive(stream, packet + 1, len, &source, now_us, &relay);
     free(packet);
 }
 

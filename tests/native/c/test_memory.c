@@ -29,6 +29,12 @@ static const struct endpoint PEER = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127
 static int16_t uplink[MEDIA_FRAME_MAX], downlink[MEDIA_FRAME_MAX];
 static uint8_t packet[MEDIA_PACKET_MAX];
 
+static void hear(struct stream *stream, uint8_t *data, size_t len, int64_t now_us)
+{
+    struct media_relay relay;
+    stream_receive(stream, data, len, &PEER, now_us, &relay);
+}
+
 /* Audio, keys and reports, with gaps and jumps as well. */
 static void live(struct stream *stream)
 {
@@ -40,10 +46,10 @@ static void live(struct stream *stream)
                                  .seq = (uint16_t)(i + i % 7 / 6 + i / 200 * 1000),
                                  .timestamp = i, .ssrc = 9};
         rtp_write_header(data, &rtp);
-        stream_receive(stream, data, sizeof data, &PEER, i * MEDIA_TICK_US);
+        hear(stream, data, sizeof data, i * MEDIA_TICK_US);
         if (tick.report.len > 0) {
             memcpy(data, tick.report.data, tick.report.len);
-            stream_receive(stream, data, tick.report.len, &PEER, i * MEDIA_TICK_US);
+            hear(stream, data, tick.report.len, i * MEDIA_TICK_US);
         }
         stream_send(stream, downlink, 160);
         stream_tick(stream, i * MEDIA_TICK_US, &tick);

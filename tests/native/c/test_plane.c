@@ -1,5 +1,6 @@
 /* A whole plane, on loopback or across a virtual cable: the main thread is what Python's thread is to it.
  * Under the thread sanitizer this is the proof that the two threads share nothing but what plane.h lists. */
+#include <errno.h>
 #include <poll.h>
 
 #include "network.h"
@@ -92,6 +93,10 @@ static void live_round(uint16_t round)
             stream_clear(leg_stream(legs[i]));
         if (round % 13 == i)
             connect_leg(legs[i], true);
+        if (round % 9 == i)
+            CHECK(leg_bridge(legs[i], legs[(i + round) % LEGS]) == (round % LEGS == 0 ? -EINVAL : 0));
+        if (round % 11 == i)
+            CHECK(leg_unbridge(legs[i]) == 0 && leg_tap(legs[i], round % 2) == 0);
         if (round == 20)
             CHECK(leg_dial(legs[i], "7", 1, 40, 20) == 1);
         stream_stats(leg_stream(legs[i]), counters);
@@ -133,6 +138,8 @@ static void test_close_with_open_legs(void)
         CHECK(leg_open(plane, 1, 1, 1, CNAME, &legs[i]) == 0);
         connect_leg(legs[i], false);
         connect_leg(legs[i], true);
+        if (i > 0)
+            CHECK(leg_bridge(legs[i], legs[i - 1]) == (i % 2 ? 0 : -EINVAL));
         if (i % 2)
             leg_close(legs[i]);
     }

@@ -176,15 +176,16 @@ static void tick_both(int64_t now_us)
 {
     int16_t pcm[2][MEDIA_FRAME_MAX];
     uint8_t packet[MEDIA_PACKET_MAX], report[MEDIA_REPORT_MAX + SRTP_GROWTH];
+    struct media_relay relay;
     for (size_t from = 0; from < 2; from++) {
         struct media_tick tick = {.uplink = pcm[0], .downlink = pcm[1], .packet = packet};
         stream_tick(streams[from], now_us, &tick);
         if (tick.packet_len > 0)
-            stream_receive(streams[1 - from], packet, tick.packet_len, &ends[from], now_us);
+            stream_receive(streams[1 - from], packet, tick.packet_len, &ends[from], now_us, &relay);
         CHECK(tick.report.len <= sizeof report);
         if (tick.report.len > 0) {
             memcpy(report, tick.report.data, tick.report.len);
-            stream_receive(streams[1 - from], report, tick.report.len, &ends[from], now_us);
+            stream_receive(streams[1 - from], report, tick.report.len, &ends[from], now_us, &relay);
         }
     }
 }
