@@ -314,6 +314,13 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
     stream->peer_known = true;
 }
 
+static void note_acceptance(struct stream *stream, int64_t now_us)
+{
+    count(stream, PACKETS_RECEIVED);
+    stream->received_us = now_us;
+    stream->timed_out = false;
+}
+
 /* An accepted packet, as our reports will tell of it. */
 static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bool audio, int64_t now_us)
 {
@@ -358,9 +365,7 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
         count(stream, WRONG_SOURCE);
         return;
     }
-    count(stream, PACKETS_RECEIVED);
-    stream->received_us = now_us;
-    stream->timed_out = false;
+    note_acceptance(stream, now_us);
     admit_ssrc(stream, rtp.ssrc);
     note_arrival(stream, &rtp, audio, now_us);
     if (!audio)
@@ -371,6 +376,15 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
         count(stream, RELAYED);
     if (stream->bridge.to != NULL)
         bridge_pass(stream, packet + (rtp.payload - packet), rtp, audio, now_us, relay);
+}
+
+void stream_forwarded(struct stream *stream, const struct forwarded *packet)
+{
+    const struct rtp_packet rtp = {.seq = packet->numbers.seq, .timestamp = packet->numbers.timestamp};
+    note_acceptance(stream, packet->at_us);
+    note_arrival(stream, &rtp, true, packet->at_us);
+    count(stream, RELAYED);
+    bridge_forwarded(stream, packet);
 }
 
 /* ---- the tick ---- */
