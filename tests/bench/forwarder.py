@@ -1,7 +1,7 @@
 """Our media plane as a contender: calls without any Python, in a process of their own.
 
-Modes: ``answer`` leaves every leg by itself, with jitter buffer, decoder and encoder; ``room`` mixes the legs
-of each call, so that it is decoded and encoded.
+Modes: ``answer`` leaves every leg by itself, with jitter buffer, decoder and encoder; ``bridge`` joins the
+legs of each call, so that packets go on undecoded; ``room`` mixes them, so that they are decoded and encoded.
 """
 
 from __future__ import annotations
@@ -38,8 +38,11 @@ def open_legs(plane: native.Plane, chosen: Options) -> list[native.Stream]:
 
 def join(plane: native.Plane, legs: list[native.Stream], mode: str) -> None:
     """Make calls of the legs."""
-    if mode == "room":
-        for one, other in paced(plane, zip(legs[::2], legs[1::2], strict=True)):
+    pairs = zip(legs[::2], legs[1::2], strict=True) if mode != "answer" else ()
+    for one, other in paced(plane, pairs):
+        if mode == "bridge":
+            one.bridge(other)
+        else:
             room = plane.open_room()
             room.join(one, native.MixParams())
             room.join(other, native.MixParams())
@@ -80,7 +83,7 @@ def main() -> None:
         lost = {"frames_lost": frames, "events_lost": events, "packets_refused": packets}
         return dict(zip(native.Stats._fields, sums, strict=True)) | lost
 
-    serve([os.getpid()], [leg.port for leg in legs], stats)
+    serve([os.getpid()], [leg.port for leg in legs], stats, plane.backend)
     plane.close()
 
 

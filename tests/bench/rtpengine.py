@@ -23,7 +23,7 @@ from tests.bench.contender import options, serve
 
 NG_PORT = 22_222
 COMMAND = shlex.split(
-    "rtpengine --foreground --log-stderr --log-level=3 --table=-1 --num-threads=1"
+    "rtpengine --foreground --log-stderr --log-level=2 --table=-1 --num-threads=1"
     " --port-min=30000 --port-max=60000 --timeout=3600"
 )
 """Without its kernel module, on one thread as our plane."""
@@ -139,6 +139,12 @@ def connect(process: subprocess.Popen[bytes]) -> Control:
     raise RuntimeError("rtpengine does not start")
 
 
+def version() -> str:
+    """What it says it is."""
+    done = subprocess.run(["rtpengine", "--version"], capture_output=True, text=True, check=True)
+    return (done.stdout + done.stderr).strip().removeprefix("Version: ")
+
+
 def main() -> None:
     """Forward until standard input ends."""
     chosen = options()
@@ -152,7 +158,7 @@ def main() -> None:
         for number in range(chosen.calls):
             far = chosen.first_port + 4 * number
             ports += make_call(control, number, chosen.remote, (far, far + 2), chosen.codecs)
-        serve([process.pid], ports, dict)
+        serve([process.pid], ports, about=version())
     finally:
         process.kill()
         process.wait()
