@@ -108,6 +108,8 @@ void stream_connect(struct stream *stream, const struct media_params *params, st
 {
     if (stream_changes_codec(stream, params))
         adopt_playout(stream, &parts->playout, now_us);
+    else if (stream->playout->codec.type->tune != NULL)
+        stream->playout->codec.type->tune(&stream->playout->codec, params);
     adopt_key(&stream->sealer, &parts->sealer);
     adopt_key(&stream->opener, &parts->opener);
     if (!same_endpoint(&stream->params.remote, &params->remote))
@@ -134,6 +136,7 @@ int stream_prepare(const struct stream *stream, const struct media_params *param
 {
     bool valid = params->payload_type >= 0 && params->payload_type <= RTP_PAYLOAD_TYPE_MAX
                  && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
+                 && params->comfort_noise >= 0 && params->comfort_noise <= RTP_PAYLOAD_TYPE_MAX
                  && params->timeout_ms >= 0 && params->event_clock_hz >= 0;
     *parts = (struct stream_parts){0};
     int error = valid ? playout_open(&parts->playout, params) : -EINVAL;
@@ -314,17 +317,29 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
     stream->peer_known = true;
 }
 
-static void note_acceptance(struct stream *stream, int64_t now_us)
+uint8_t stream_noise_payload_type(const struct stream *stream)
 {
-    count(stream, PACKETS_RECEIVED);
-    stream->received_us = now_us;
-    stream->timed_out = false;
+    int32_t agreed = stream->params.comfort_noise;
+    return (uint8_t)(agreed != 0 ? agreed : RTP_COMFORT_NOISE);
 }
 
-/* An accepted packet, as our reports will tell of it. */
+/* What a payload type means here. */
+static enum rtp_content content_of(const struct stream *stream, uint8_t payload_type)
+{
+    if (payload_type == stream->params.telephone_event)
+        return RTP_KEY;
+    if (payload_type == stream->params.payload_type)
+        return RTP_AUDIO;
+    return payload_type == stream_noise_payload_type(stream) ? RTP_NOISE : RTP_NOTHING;
+}
+
+/* A packet is accepted, and our reports will tell of it. */
 static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bool audio, int64_t now_us)
 {
     uint32_t clock_hz = (uint32_t)stream->playout->clock_hz;
+    count(stream, PACKETS_RECEIVED);
+    stream->received_us = now_us;
+    stream->timed_out = false;
     reception_count(&stream->reception, rtp->seq);
     counter_set(&stream->counters[LOST], reception_lost(&stream->reception));
     if (!audio)
@@ -351,13 +366,14 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
     }
     if (stream->playout == NULL || !stream->params.receive)
         return;
-    bool audio = rtp.payload_type == stream->params.payload_type;
-    if (!audio && rtp.payload_type != stream->params.telephone_event) {
-        if (rtp.payload_type != RTP_COMFORT_NOISE)
-            count(stream, WRONG_PAYLOAD);
+    enum rtp_content content = content_of(stream, rtp.payload_type);
+    if (content == RTP_NOTHING) {
+        count(stream, WRONG_PAYLOAD);
         return;
     }
-    if (audio ? rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX : rtp.len < DTMF_PAYLOAD) {
+    if (content == RTP_NOISE && !playout_takes_noise(stream->playout))
+        return;
+    if (content == RTP_KEY ? rtp.len < DTMF_PAYLOAD : rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX) {
         count(stream, MALFORMED);
         return;
     }
@@ -365,23 +381,22 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
         count(stream, WRONG_SOURCE);
         return;
     }
-    note_acceptance(stream, now_us);
     admit_ssrc(stream, rtp.ssrc);
-    note_arrival(stream, &rtp, audio, now_us);
-    if (!audio)
+    note_arrival(stream, &rtp, content != RTP_KEY, now_us);
+    struct jitter_packet sound = {rtp.seq, rtp.timestamp, rtp.payload, rtp.len, content == RTP_NOISE};
+    if (content == RTP_KEY)
         hear_key(stream, &rtp, now_us);
     else if (bridge_listens(stream))
-        playout_insert(stream->playout, rtp.seq, rtp.timestamp, rtp.payload, rtp.len, now_us);
+        playout_insert(stream->playout, &sound, now_us);
     else
         count(stream, RELAYED);
     if (stream->bridge.to != NULL)
-        bridge_pass(stream, packet + (rtp.payload - packet), rtp, audio, now_us, relay);
+        bridge_pass(stream, packet + (rtp.payload - packet), rtp, content, now_us, relay);
 }
 
 void stream_forwarded(struct stream *stream, const struct forwarded *packet)
 {
     const struct rtp_packet rtp = {.seq = packet->numbers.seq, .timestamp = packet->numbers.timestamp};
-    note_acceptance(stream, packet->at_us);
     note_arrival(stream, &rtp, true, packet->at_us);
     count(stream, RELAYED);
     bridge_forwarded(stream, packet);
@@ -409,16 +424,25 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
 static void send_audio(struct stream *stream, struct media_tick *tick)
 {
     struct codec *codec = &stream->playout->codec;
-    int len = codec->type->encode(codec, tick->downlink, stream->playout->frame, tick->packet + RTP_HEADER);
-    if (len < 0)
+    size_t frame = stream->playout->frame;
+    uint8_t *payload = tick->packet + RTP_HEADER;
+    int len = -1;
+    if (stream->params.dtx && playout_takes_noise(stream->playout))
+        len = comfort_send(&stream->quiet, tick->downlink, frame, payload);
+    bool noise = len >= 0;
+    if (!noise)
+        len = codec->type->encode(codec, tick->downlink, frame, payload);
+    bool marker = !stream->audio_sent && !noise;
+    if (len >= 0)
+        stream->audio_sent = len > 0 && !noise; /* what comes after silence is marked (RFC 3551 section 4.1) */
+    if (len <= 0)
         return;
     struct rtp_packet rtp = {
-        .payload_type = (uint8_t)stream->params.payload_type,
-        .marker = !stream->audio_sent,
+        .payload_type = noise ? stream_noise_payload_type(stream) : (uint8_t)stream->params.payload_type,
+        .marker = marker,
         .timestamp = stream->next.timestamp,
         .len = (size_t)len,
     };
-    stream->audio_sent = true;
     send_packet(stream, tick, &rtp);
 }
 

@@ -34,6 +34,7 @@ public_address = "192.0.2.1"
 first_port = 20000
 last_port = 20100
 timeout_s = 0
+comfort_noise = true
 srtp = "required"
 [http]
 host = "::1"
@@ -45,6 +46,13 @@ interface = "eth0"
 cpu = 0
 busy_poll_us = 50
 xdp_mode = "driver"
+[opus]
+rate_hz = 16000
+bitrate = 24000
+complexity = 9
+fec = false
+loss_percent = 20
+dtx = true
 [recording]
 enabled = false
 dir = "tapes"
