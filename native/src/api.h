@@ -262,6 +262,7 @@ const uint8_t *plane_frame_memory(const struct plane *plane, size_t *size);
 void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *events_lost,
                     uint64_t *send_failures);
 uint64_t plane_dropped(const struct plane *plane); /* packets that came, and that no stream saw */
+uint64_t plane_forwarded(const struct plane *plane); /* packets that the kernel carried on by itself */
 
 int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname,
              struct leg **leg);

@@ -22,6 +22,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_dtmf",
         "test_frame",
         "test_xsk",
+        "test_forward",
         "test_neighbour",
         "test_g711",
         "test_resample",
