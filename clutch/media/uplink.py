@@ -86,7 +86,7 @@ class Uplink:
         if not params.codec.same_pcm(self._params.codec):
             self._restart()
         self._params, self._decode = params, decode
-        self._source.signal(params.remote, learn=params.learn)
+        self._source.signal(params, now_us)
         self._last_rx_us, self._idle = now_us, False
 
     def receive(self, packet: ParsedRtp, source: Address, now_us: int, *, keep: bool) -> bool:
@@ -94,7 +94,7 @@ class Uplink:
         is_event = packet.payload_type == self._params.telephone_event
         if not self._params.receive or not self._is_ours(packet, is_event=is_event):
             return False
-        if not self._source.accepts(source, packet.ssrc):
+        if not self._source.accepts(source, packet.ssrc, packet.sequence, now_us):
             self._counters.wrong_source += 1
             return False
         self._counters.packets_received += 1

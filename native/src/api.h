@@ -162,6 +162,7 @@ struct plane_options {
     int32_t cpu;          /* the CPU that the reactor thread stays on; -1: any */
     int32_t busy_poll_us; /* how long the kernel polls the device for a waiting socket (SO_BUSY_POLL); 0: never */
     int32_t xdp_mode;     /* enum xdp_mode */
+    int32_t quarantine_ms; /* how long a closed leg's ports stay unused */
 };
 
 /* ---- build ---- */
