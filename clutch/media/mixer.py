@@ -12,10 +12,8 @@ from clutch.media.g711 import Samples
 from clutch.media.params import FRAMES_PER_SECOND
 from clutch.media.resample import Resampler, Wave, to_samples, to_wave
 
-BUS_HZ = 48_000
-"""Rate of the bus if the members' rates differ."""
 AUDIBLE = 128
-"""Peak of a frame: less is noise of the line."""
+"""This or more, or less than its negative, is no mere noise of the line."""
 DUCK_TICKS = 15
 """For which a member stays ducked after the last audible frame."""
 
@@ -128,8 +126,7 @@ class Mixer:
     def mix(self) -> None:
         """One tick: from every `Member.uplink` to every `Member.downlink`."""
         members = [member for member in self._members if member.uplink is not None]
-        rates_hz = {member.rate_hz for member in members}
-        bus_hz = rates_hz.pop() if len(rates_hz) == 1 else BUS_HZ
+        bus_hz = max((member.rate_hz for member in members), default=0)
         total = _silence(bus_hz)
         for member in members:
             if member.uplink is not None:
@@ -146,7 +143,7 @@ def _silence(rate_hz: int) -> Wave:
 
 
 def _is_audible(wave: Wave) -> bool:
-    return bool(np.max(np.abs(wave)) >= AUDIBLE)
+    return bool(np.any((wave >= AUDIBLE) | (wave < -AUDIBLE)))
 
 
 def _whispered(whisperers: list[Member], ear: Member, bus_hz: int) -> Wave:

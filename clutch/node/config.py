@@ -154,6 +154,8 @@ class MediaConfig:
     """The CPU that the C core's thread stays on; any, if None."""
     busy_poll_us: Annotated[int, Between(0, 1_000_000)] = 0
     """How long the kernel looks for packets in the device itself before the C core's thread sleeps."""
+    xdp_mode: Literal["auto", "driver", "generic"] = "auto"
+    """Where af_xdp takes packets: in the interface's driver, or behind it; `auto` tries the driver first."""
 
 
 @attrs.frozen

@@ -84,6 +84,8 @@ def _conflicts(config: Config) -> Iterator[str]:
     """Rules between keys."""
     yield from _media_conflicts(config.media)
     sip, rtp = config.sip, config.rtp
+    if config.media.backend == "af_xdp" and ipaddress.ip_address(sip.host).is_unspecified:
+        yield f'sip.host = "{sip.host}": must be one address with media.backend = af_xdp'
     if ipaddress.ip_address(sip.public_address or sip.host).is_unspecified:
         yield (
             f'sip.host = "{sip.host}": must come with a sip.public_address that peers can send to, '
@@ -97,7 +99,7 @@ def _conflicts(config: Config) -> Iterator[str]:
 
 def _media_conflicts(media: MediaConfig) -> Iterator[str]:
     if media.plane == "twin":
-        for key in ("backend", "interface", "cpu", "busy_poll_us"):
+        for key in ("backend", "interface", "cpu", "busy_poll_us", "xdp_mode"):
             value = getattr(media, key)
             if value != getattr(MediaConfig(), key):
                 yield f"media.{key} = {json.dumps(value)}: must not be set with media.plane = twin"
@@ -105,6 +107,8 @@ def _media_conflicts(media: MediaConfig) -> Iterator[str]:
         yield 'media.backend = "af_xdp": must come with a media.interface to attach to'
     elif media.backend in ("udp", "io_uring") and media.interface is not None:
         yield f'media.interface = "{media.interface}": must not be set with media.backend = {media.backend}'
+    if media.xdp_mode != "auto" and media.interface is None and media.plane != "twin":
+        yield f'media.xdp_mode = "{media.xdp_mode}": must come with a media.interface'
     if media.backend == "io_uring" and media.busy_poll_us:
         yield f"media.busy_poll_us = {media.busy_poll_us}: must be 0 with media.backend = io_uring"
 

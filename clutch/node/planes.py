@@ -44,11 +44,11 @@ def backends(config: MediaConfig, quarantine_s: float = 0.0) -> list[native.Plan
     names = [config.backend]
     if config.backend == "auto":
         names = ["af_xdp", "udp"] if config.interface else ["udp"]
-    cpu = -1 if config.cpu is None else config.cpu
-    common = native.PlaneOptions(
+    options = native.PlaneOptions(
         interface=config.interface or "",
-        cpu=cpu,
+        cpu=-1 if config.cpu is None else config.cpu,
         busy_poll_us=config.busy_poll_us,
+        xdp_mode=config.xdp_mode,
         quarantine_ms=round(quarantine_s * 1000),
     )
-    return [common._replace(backend=name) for name in names]
+    return [options._replace(backend=name) for name in names]

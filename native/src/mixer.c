@@ -59,17 +59,12 @@ static size_t samples_of(int32_t rate_hz)
 
 /* ---- one tick ---- */
 
-/* The rate of all members; MIXER_BUS_HZ if they have several, 0 if there is none. */
+/* The highest rate of a member. */
 static int32_t choose_bus(const struct mixer *mixer)
 {
     int32_t bus_hz = 0;
-    for (const struct mixer_member *member = mixer->first; member != NULL; member = member->next) {
-        if (member->rate_hz == 0 || member->rate_hz == bus_hz)
-            continue;
-        if (bus_hz != 0)
-            return MIXER_BUS_HZ;
-        bus_hz = member->rate_hz;
-    }
+    for (const struct mixer_member *member = mixer->first; member != NULL; member = member->next)
+        bus_hz = member->rate_hz > bus_hz ? member->rate_hz : bus_hz;
     return bus_hz;
 }
 
@@ -125,12 +120,21 @@ static void say(struct mixer_member *member, int32_t bus_hz)
     fade(member->said, samples_of(bus_hz), &member->gain_now, heard_gain(member));
 }
 
+/* All magnitudes of a frame, or-ed: that of x is x or, if it is negative, -1 - x. */
+static int32_t loudness_of(const int16_t *pcm, size_t n)
+{
+    int16_t bits = 0;
+    for (size_t i = 0; i < n; i++)
+        bits |= (int16_t)(pcm[i] ^ (pcm[i] >> 15));
+    return bits;
+}
+
 static bool is_audible(const float *wave, size_t n)
 {
-    bool loud = false;
+    int32_t loud = 0;
     for (size_t i = 0; i < n; i++)
-        loud |= wave[i] >= MIXER_AUDIBLE || wave[i] <= -MIXER_AUDIBLE;
-    return loud;
+        loud |= wave[i] >= MIXER_AUDIBLE || wave[i] < -MIXER_AUDIBLE;
+    return loud != 0;
 }
 
 /* What is whispered to a member, added up. */
@@ -142,33 +146,41 @@ static void listen(const struct mixer *mixer, const struct mixer_member *ear, fl
             add(wave, member->said, n);
 }
 
+/* What a member hears of the others, and of what is whispered to it, on the bus. */
+static void hear_others(const struct mixer *mixer, struct mixer_member *member, size_t n, bool whispers,
+                        float *wave)
+{
+    float whispered[MEDIA_FRAME_MAX];
+    bool is_alone = loudness_of(member->downlink, samples_of(member->rate_hz)) >= MIXER_AUDIBLE;
+    if (whispers) {
+        listen(mixer, member, whispered, n);
+        is_alone |= is_audible(whispered, n);
+    }
+    if (is_alone)
+        member->duck_ticks = MIXER_DUCK_TICKS;
+    else if (member->duck_ticks > 0)
+        member->duck_ticks--;
+    memcpy(wave, mixer->sum, n * sizeof *wave);
+    if (!member->params.whispers)
+        subtract(wave, member->said, n);
+    fade(wave, n, &member->duck_now, member->duck_ticks > 0 ? member->params.duck : 1);
+    if (whispers)
+        add(wave, whispered, n);
+}
+
 static void hear(const struct mixer *mixer, struct mixer_member *member, int32_t bus_hz, bool whispers)
 {
-    float wave[MEDIA_FRAME_MAX], alone[MEDIA_FRAME_MAX], whispered[MEDIA_FRAME_MAX];
-    size_t n = samples_of(member->rate_hz), n_bus = samples_of(bus_hz);
+    float on_bus[MEDIA_FRAME_MAX], resampled[MEDIA_FRAME_MAX], alone[MEDIA_FRAME_MAX];
+    float *heard = on_bus;
+    size_t n = samples_of(member->rate_hz);
+    hear_others(mixer, member, samples_of(bus_hz), whispers, on_bus);
+    if (member->rate_hz != bus_hz) {
+        resample_run(&member->from_bus, on_bus, resampled);
+        heard = resampled;
+    }
     pcm_to_float(member->downlink, alone, n);
-    bool is_alone = is_audible(alone, n);
-    if (whispers) {
-        listen(mixer, member, whispered, n_bus);
-        is_alone |= is_audible(whispered, n_bus);
-    }
-    member->duck_ticks = is_alone ? MIXER_DUCK_TICKS : member->duck_ticks - (member->duck_ticks > 0);
-
-    memcpy(wave, mixer->sum, n_bus * sizeof *wave);
-    if (!member->params.whispers)
-        subtract(wave, member->said, n_bus);
-    fade(wave, n_bus, &member->duck_now, member->duck_ticks > 0 ? member->params.duck : 1);
-    if (whispers)
-        add(wave, whispered, n_bus);
-    if (member->rate_hz == bus_hz) {
-        add(wave, alone, n);
-        pcm_from_float(wave, member->downlink, n);
-    } else {
-        float heard[MEDIA_FRAME_MAX];
-        resample_run(&member->from_bus, wave, heard);
-        add(heard, alone, n);
-        pcm_from_float(heard, member->downlink, n);
-    }
+    add(heard, alone, n);
+    pcm_from_float(heard, member->downlink, n);
 }
 
 void mixer_mix(struct mixer *mixer)

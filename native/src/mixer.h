@@ -8,10 +8,11 @@
  *     ear leaves. It hears all the others as ever;
  *   what is for it alone. The sum is clipped.
  *
- * The bus is 32 bit float (pcm.h). If all members have one rate it runs at that rate, nothing is resampled,
- * and among members with a gain of 1 every sum is exact: of two, each hears the other's samples unchanged and
- * without delay. As soon as rates differ the bus runs at 48 kHz, and what goes through it is late by the
- * delay of resample.h on either side; the moment of the change is heard as a gap of that length.
+ * The bus is 32 bit float (pcm.h) and has the highest rate of the members, up to 48 kHz. If all have one
+ * rate, nothing is resampled, and among members with a gain of 1 every sum is exact: of two, each hears the
+ * other's samples unchanged and without delay. A member of a lower rate is resampled to the bus and back, and
+ * what it says and hears is late by the delay of resample.h each time. When the highest rate changes,
+ * resampling starts anew with silence: a gap of that length.
  *
  * All that is summed is summed in the order in which members joined, so that the Python twin
  * (clutch/media/mixer.py) has the same samples to the bit. A tick costs time in proportion to the number of
@@ -28,8 +29,7 @@
 #include "resample.h"
 
 enum {
-    MIXER_BUS_HZ = 48000,
-    MIXER_AUDIBLE = 128,  /* peak of a frame, -48 dBFS: less is noise of the line */
+    MIXER_AUDIBLE = 128,   /* or more, or less than -128: -48 dBFS; the noise of a line is not */
     MIXER_DUCK_TICKS = 15, /* after the last audible frame: pauses between words do not pump */
 };
 

@@ -9,7 +9,7 @@
  * Not here: MKI, key derivation rates, encrypted header extensions. Without libsrtp2 nothing can be opened.
  *
  * This is the one place where the reactor's rule against allocation and locks is bent: libsrtp2 allocates when
- * an SSRC is new, and, as Debian builds it, for each packet (docs/decisions/0011-srtp.md has the figures).
+ * an SSRC is new, and, as Debian builds it, for each packet (docs/decisions/0010-srtp.md has the figures).
  */
 #ifndef CLUTCH_SRTP_H
 #define CLUTCH_SRTP_H

@@ -7,8 +7,8 @@
  * telephone events to the DTMF receiver. RTCP comes on the RTP port (rtcp-mux, RFC 5761) or on its own, and
  * only from where our reports go: the peer's RTP address, or what signalling said, or the port above the one
  * that was learnt. It does not count as a sign of life: a peer whose media fails may well go on to report.
- * Reports leave whatever the direction is, so that a hold keeps its way through a NAT open. Sending: one packet per
- * tick, a telephone event while a key is pressed, else audio from the downlink queue or silence. A stream
+ * Reports leave whatever the direction is, so that a hold keeps its way through a NAT open. Sending: one packet
+ * per tick, a telephone event while a key is pressed, else audio from the downlink queue or silence. A stream
  * that may not send still consumes its queue, so that nobody who speaks into it stalls on hold.
  *
  * With keys, packets are unsealed before anything else looks at them, whoever sent them, and sealed as the last
@@ -53,7 +53,7 @@ struct stream {
     uint8_t report[MEDIA_REPORT_MAX + SRTP_GROWTH]; /* the last one, on its way out */
     int64_t received_us; /* last accepted packet, or connect */
     uint64_t ticks;
-    uint64_t numbers_used;     /* sequence numbers up to `next`, those of packets that were lost before us included */
+    uint64_t numbers_used;     /* sequence numbers up to `next`, those that were lost before us included */
     struct relay_numbers next; /* of the next packet */
     uint32_t ssrc;
     uint32_t peer_ssrc;

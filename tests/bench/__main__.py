@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -35,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks that were asked for, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure what a call costs.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="run bench_NAME only")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows there as well")
     options = parser.parse_args(arguments)
     here = Path(__file__).parent
     known = sorted(path.stem.removeprefix("bench_") for path in here.glob("bench_*.py"))
     if unknown := set(options.names) - set(known):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    print(f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}")
+    print(machine())
     rows: list[Row] = []
     for name in options.names or known:
         found: list[Row] = importlib.import_module(f"tests.bench.bench_{name}").run()
@@ -49,7 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(table_line(row), flush=True)
         rows += found
     if options.json is not None:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+        options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n")
+
+
+def machine() -> str:
+    """What the figures are true of."""
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    processor = model[1] if model else platform.machine()
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{os.cpu_count()} x {processor}, Linux {platform.release()}, {python}"
 
 
 def table_line(row: Row) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench.__main__ import Row
 from tests.bench.figures import costs, delays
 from tests.bench.load import pcmu
-from tests.bench.rounds import NOTHING, RTPENGINE, Scene, Turn, measure
+from tests.bench.rounds import NOTHING, RTPENGINE, Scene, Turn, measure, planes
 from tests.bench.stage import obstacle
 
 CALLS, PACKET_MS, SECONDS, WARM_UP_S, ROUNDS = 600, 12, 10.0, 4.0, 3
@@ -28,7 +28,7 @@ def run() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         voice = pcmu(Path(folder), PACKET_MS)
     scene = Scene(CALLS, PACKET_MS, SECONDS, WARM_UP_S, (voice, voice))
-    turns = [Turn(scene, contender) for contender in [RTPENGINE]]
+    turns = [Turn(scene, contender) for contender in [RTPENGINE, *planes("bridge")]]
     results = measure([Turn(scene, NOTHING), *turns], ROUNDS)
     what = f"Bridge of {CALLS} calls"
     return [*costs(results, what, turns, turns[0]), *delays(results, what, turns)]

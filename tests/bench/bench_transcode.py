@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.__main__ import Row
-from tests.bench.figures import costs, row
+from tests.bench.figures import row
 from tests.bench.load import opus, pcmu
-from tests.bench.rounds import NOTHING, RTPENGINE, Scene, Turn, measure
+from tests.bench.rounds import NOTHING, RTPENGINE, Scene, Turn, measure, planes
 from tests.bench.stage import obstacle
 
 CALLS, PACKET_MS, SECONDS, WARM_UP_S, ROUNDS = 20, 20, 10.0, 4.0, 3
@@ -31,7 +31,7 @@ def run() -> list[Row]:
         scene = Scene(
             CALLS, PACKET_MS, SECONDS, WARM_UP_S, (pcmu(folder, PACKET_MS), opus(folder)), stamp=False
         )
-    turns = [Turn(scene, contender) for contender in [RTPENGINE]]
+    turns = [Turn(scene, contender) for contender in [RTPENGINE, *planes("room")]]
     results = measure([Turn(scene, NOTHING), *turns], ROUNDS)
     what, rows = f"PCMU to and from Opus, {CALLS} calls", []
     for turn in turns:
@@ -39,4 +39,4 @@ def run() -> list[Row]:
         if mine:
             name = f"{what}, {turn.contender.name}: legs of one processor"
             rows.append(row(name, "legs", mine, RTPENGINE.name, peer if turn != turns[0] else []))
-    return [*rows, *costs(results, what, turns, turns[0])]
+    return rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import attrs
@@ -26,6 +26,8 @@ class Spent:
 
     node_ns: int
     """In the processes that are measured."""
+    waited_ns: int
+    """That these were ready to run while others had the processor."""
     load_ns: int
     """In the load generator."""
     kernel_ns: int
@@ -38,6 +40,7 @@ class Spent:
     def __sub__(self, before: Spent) -> Spent:
         return Spent(
             self.node_ns - before.node_ns,
+            self.waited_ns - before.waited_ns,
             self.load_ns - before.load_ns,
             self.kernel_ns - before.kernel_ns,
             tuple(now - then for now, then in zip(self.softirq_ns, before.softirq_ns, strict=True)),
@@ -50,23 +53,33 @@ class Spent:
         return self.node_ns + self.load_ns + self.kernel_ns
 
 
-def spent(node: Iterable[int], load: int) -> Spent:
+def spent(node: Collection[int], load: int) -> Spent:
     """What these processes have used until now; those that have ended count nothing."""
     lines = [line.split() for line in (PROC / "stat").read_text().splitlines()]
     processors = [line for line in lines if line[0].startswith("cpu") and line[0] != "cpu"]
     return Spent(
-        sum(map(of_process, node)),
-        of_process(load),
-        sum(map(of_process, _ksoftirqd())),
+        sum(map(ran_ns, node)),
+        sum(map(waited_ns, node)),
+        ran_ns(load),
+        sum(map(ran_ns, _ksoftirqd())),
         tuple(int(line[1 + SOFTIRQ]) * TICK_NS for line in processors),
         sum(int(line[1 + STEAL]) * TICK_NS for line in processors),
     )
 
 
-def of_process(pid: int) -> int:
+def ran_ns(pid: int) -> int:
     """Nanoseconds that the threads of a process have run."""
+    return _schedstat(pid, 0)
+
+
+def waited_ns(pid: int) -> int:
+    """Nanoseconds that the threads of a process have waited for a processor."""
+    return _schedstat(pid, 1)
+
+
+def _schedstat(pid: int, field: int) -> int:
     tasks = (PROC / str(pid) / "task").glob("*/schedstat")
-    return sum(int(path.read_text().split()[0]) for path in tasks)
+    return sum(int(path.read_text().split()[field]) for path in tasks)
 
 
 @functools.cache

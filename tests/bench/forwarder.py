@@ -1,6 +1,7 @@
 """Our media plane as a contender: calls without any Python, in a process of their own.
 
-Modes: ``answer`` leaves every leg by itself, with jitter buffer, decoder and encoder.
+Modes: ``answer`` leaves every leg by itself, with jitter buffer, decoder and encoder; ``bridge`` joins the
+legs of each call, so that packets go on undecoded; ``room`` mixes them, so that they are decoded and encoded.
 """
 
 from __future__ import annotations
@@ -35,6 +36,18 @@ def open_legs(plane: native.Plane, chosen: Options) -> list[native.Stream]:
     return legs
 
 
+def join(plane: native.Plane, legs: list[native.Stream], mode: str) -> None:
+    """Make calls of the legs."""
+    pairs = zip(legs[::2], legs[1::2], strict=True) if mode != "answer" else ()
+    for one, other in paced(plane, pairs):
+        if mode == "bridge":
+            one.bridge(other)
+        else:
+            room = plane.open_room()
+            room.join(one, native.MixParams())
+            room.join(other, native.MixParams())
+
+
 def paced(plane: native.Plane, items: Iterable[T]) -> Iterator[T]:
     """The items, with time for the plane's thread to obey now and then."""
     for number, item in enumerate(items, 1):
@@ -55,13 +68,14 @@ def settle(plane: native.Plane) -> None:
 def main() -> None:
     """Carry the calls until standard input ends."""
     chosen = options()
-    backend, _mode = chosen.settings
+    backend, mode = chosen.settings
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     interface = "node" if backend == "af_xdp" else ""
     wanted = native.PlaneOptions(backend=backend, interface=interface)
     plane = native.Plane(chosen.ip, FIRST_PORT, FIRST_PORT + 4 * chosen.calls, wanted)
     legs = open_legs(plane, chosen)
+    join(plane, legs, mode)
 
     def stats() -> dict[str, float]:
         sums = [sum(values) for values in zip(*(leg.stats() for leg in legs), strict=True)]

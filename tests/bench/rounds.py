@@ -26,6 +26,8 @@ SETTLE_S = 0.4
 """After the last packet, until all that is under way has arrived."""
 ENOUGH = 0.995
 """This share of what was offered must be delivered, and in time; or the round is no measurement."""
+DISTURBED = 0.05
+"""This share of a round the contender may wait for its processor: who works off long queues works cheaper."""
 ATTEMPTS = 3
 """How often a contender is tried in a round until that is so."""
 
@@ -107,6 +109,8 @@ class Round:
             return f"delivered {arrived / self.sent:.2%}"
         if self.seconds * ENOUGH > (planned_s := self.turn.scene.seconds):
             return f"the load took {self.seconds:.2f} s for {planned_s:.2f} s"
+        if (waited := self.spent.waited_ns / self.seconds / 1e9) > DISTURBED:
+            return f"others had its processor for {waited:.0%} of the time"
         return ""
 
     @property
@@ -146,8 +150,10 @@ class Results:
 
     def total_us(self, turn: Turn) -> list[float]:
         """All processor time per packet beyond that of the load alone, for each good round."""
-        alone = statistics.median(one.all_us for one in self.of(attrs.evolve(turn, contender=NOTHING)))
-        return [one.all_us - alone for one in self.of(turn)]
+        alone = self.of(attrs.evolve(turn, contender=NOTHING))
+        return [
+            one.all_us - statistics.median(each.all_us for each in alone) for one in self.of(turn) if alone
+        ]
 
 
 def measure(turns: Sequence[Turn], rounds: int) -> Results:

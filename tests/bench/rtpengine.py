@@ -23,7 +23,7 @@ from tests.bench.contender import options, serve
 
 NG_PORT = 22_222
 COMMAND = shlex.split(
-    "rtpengine --foreground --log-stderr --log-level=3 --table=-1 --num-threads=1"
+    "rtpengine --foreground --log-stderr --log-level=2 --table=-1 --num-threads=1"
     " --port-min=30000 --port-max=60000 --timeout=3600"
 )
 """Without its kernel module, on one thread as our plane."""

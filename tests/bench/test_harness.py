@@ -10,7 +10,7 @@ from tests.bench import rtpengine
 from tests.bench.__main__ import Row, table_line
 from tests.bench.cpu import Spent
 from tests.bench.load import Voice, build_programs, pcmu
-from tests.bench.rounds import NOTHING, RTPENGINE, Contender, Results, Round, Scene, Turn, play
+from tests.bench.rounds import NOTHING, RTPENGINE, Contender, Results, Round, Scene, Turn, planes, play
 from tests.bench.stage import obstacle
 
 PLANE = Contender("plane", "forwarder", ("udp", "answer"))
@@ -39,17 +39,19 @@ def test_the_load_alone_is_dropped_and_paid_for(folder: Path, scene: Scene) -> N
     assert done.spent.load_ns > 0
 
 
-def test_rtpengine_passes_every_packet_on(folder: Path, scene: Scene) -> None:
+@pytest.mark.parametrize("contender", [RTPENGINE, *planes("bridge")], ids=lambda contender: contender.name)
+def test_a_forwarder_passes_every_packet_on(folder: Path, scene: Scene, contender: Contender) -> None:
     if why := obstacle("rtpengine"):
         pytest.skip(why)
-    done = play(Turn(scene, RTPENGINE), folder)
+    done = play(Turn(scene, contender), folder)
     assert (done.sent, done.delivered, done.sink["silent"], done.sink["skips"]) == (60, 60, 0, 0)
     assert done.spent.node_ns > 0
     assert 0 < done.sink["p50_us"] <= done.sink["p99_us"]
 
 
-def test_our_plane_takes_every_packet(folder: Path, scene: Scene) -> None:
-    done = play(Turn(scene, PLANE), folder)
+@pytest.mark.parametrize("mode", ["answer", "room"])
+def test_our_plane_takes_every_packet(folder: Path, scene: Scene, mode: str) -> None:
+    done = play(Turn(scene, Contender("plane", "forwarder", ("udp", mode))), folder)
     assert (done.sent, done.node["packets_received"], done.sink["silent"]) == (60, 60, 0)
     assert done.spent.node_ns > 0
 
@@ -70,10 +72,16 @@ TURN, ALONE = (Turn(Scene(600, 12, 1.0, 1.0, (VOICE, VOICE)), contender) for con
 
 
 def round_of(
-    turn: Turn, *, delivered: int = 1000, received: int = 1000, seconds: float = 1.0, node_ns: int = 0
+    turn: Turn,
+    *,
+    delivered: int = 1000,
+    received: int = 1000,
+    seconds: float = 1.0,
+    node_ns: int = 0,
+    waited_ns: int = 0,
 ) -> Round:
     """A thousand packets were sent, and each cost the load a microsecond."""
-    spent = Spent(node_ns, 1_000_000, 0, (0, 0), 0)
+    spent = Spent(node_ns, waited_ns, 1_000_000, 0, (0, 0), 0)
     return Round(turn, 1000, delivered, seconds, spent, {}, {"packets_received": received})
 
 
@@ -89,8 +97,9 @@ def test_the_cost_of_the_load_is_taken_off_the_total() -> None:
         (round_of(TURN, delivered=990), "delivered 99.00%"),
         (round_of(TURN, received=990), "delivered 99.00%"),
         (round_of(TURN, seconds=1.02), "the load took 1.02 s for 1.00 s"),
+        (round_of(TURN, waited_ns=60_000_000), "others had its processor for 6% of the time"),
     ],
-    ids=["lost", "not received", "late"],
+    ids=["lost", "not received", "late", "disturbed"],
 )
 def test_a_round_that_went_wrong_is_no_measurement(bad: Round, fault: str) -> None:
     good = round_of(TURN, delivered=995, seconds=1.005, node_ns=1_000_000)

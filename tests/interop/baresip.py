@@ -32,6 +32,7 @@ module g722.so
 module l16.so
 module opus.so
 module aufile.so
+module srtp.so
 module sndfile.so
 snd_path {folder}
 module_tmp account.so
@@ -95,10 +96,12 @@ def netstring(message: dict[str, str]) -> bytes:
 
 
 @asynccontextmanager
-async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, int]) -> AsyncIterator[Keypad]:
+async def answering(
+    folder: Path, source: Path, codec: str, ports: tuple[int, int], encryption: str = ""
+) -> AsyncIterator[Keypad]:
     """A phone that answers at once; `ports` are for SIP and for its remote control."""
     port, control = ports
-    prepare(folder, source, codec, port=port, answer="auto")
+    prepare(folder, source, codec, port=port, answer="auto", encryption=encryption)
     with (folder / "config").open("a") as config:
         config.write(ANSWERING.format(control=control))
     async with trio.open_nursery() as nursery:
@@ -116,13 +119,24 @@ async def answering(folder: Path, source: Path, codec: str, ports: tuple[int, in
         process.terminate()
 
 
-def prepare(folder: Path, source: Path, codec: str, *, port: int, answer: str, ip: str = "127.0.0.1") -> None:
-    """Write the configuration of a phone."""
+def prepare(
+    folder: Path,
+    source: Path,
+    codec: str,
+    *,
+    port: int,
+    answer: str,
+    ip: str = "127.0.0.1",
+    encryption: str = "",
+) -> None:
+    """Write the configuration of a phone. `encryption` is ``srtp`` to offer it, ``srtp-mand`` to insist."""
     folder.mkdir()
     rtp = {"rtp": port + 2, "rtp_end": port + 42}
     config = CONFIG.format(ip=ip, port=port, source=source, folder=folder, **rtp)
     (folder / "config").write_text(config)
     account = f"<sip:phone@{ip}:{port}>;regint=0;answermode={answer};audio_codecs={codec}"
+    if encryption:
+        account += f";mediaenc={encryption}"
     (folder / "accounts").write_text(account + "\n")
     (folder / "contacts").write_text("")
 
@@ -137,13 +151,15 @@ def call(
     seconds: int = 8,
     mux: bool = False,
     end: End | None = None,
+    encryption: str = "",
 ) -> Dump:
     """Dial, say `source`, hang up after `seconds` or at the end of the sound; return both dumps.
 
-    `mux` offers RTCP on the RTP port (RFC 5761). The phone is at `end` of a cable, if not on loopback.
+    `mux` offers RTCP on the RTP port (RFC 5761); for `encryption` see `prepare`. The phone is at `end` of a
+    cable, if not on loopback.
     """
     ip, enter = (end.ip, end.enter) if end else ("127.0.0.1", [])
-    prepare(folder, source, codec, port=port, answer="manual", ip=ip)
+    prepare(folder, source, codec, port=port, answer="manual", ip=ip, encryption=encryption)
     with (folder / "config").open("a") as config:
         config.write(f"rtcp_mux {'yes' if mux else 'no'}\n")
     done = subprocess.run(

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from clutch.media.g711 import encode_ulaw
 from clutch.media.wav import read_wav
+from tests.native.cable import End
 
 SCENARIO = Path(__file__).parent / "scenarios"
-OPTIONS = ["-i", "127.0.0.1", "-nostdin", "-trace_err"]
+OPTIONS = ["-nostdin", "-trace_err"]
 
 
 def raw_ulaw(wav: Path, path: Path, seconds: float) -> Path:
@@ -19,10 +20,21 @@ def raw_ulaw(wav: Path, path: Path, seconds: float) -> Path:
     return path
 
 
-def run(scenario: str, target: str, folder: Path, *arguments: str, timeout_s: float = 120) -> str:
-    """Run a scenario to its end in a folder; raises AssertionError with sipp's errors if a call failed."""
+def run(
+    scenario: str,
+    target: str,
+    folder: Path,
+    *arguments: str,
+    timeout_s: float = 120,
+    end: End | None = None,
+) -> str:
+    """Run a scenario to its end in a folder; raises AssertionError with sipp's errors if a call failed.
+
+    sipp is at `end` of a cable, if not on loopback.
+    """
+    ip, enter = (end.ip, end.enter) if end else ("127.0.0.1", [])
     done = subprocess.run(
-        ["sipp", target, "-sf", str(SCENARIO / f"{scenario}.xml"), *OPTIONS, *arguments],
+        [*enter, "sipp", target, "-i", ip, "-sf", str(SCENARIO / f"{scenario}.xml"), *OPTIONS, *arguments],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

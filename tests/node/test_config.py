@@ -26,7 +26,7 @@ EVERYTHING = """
 data = "/srv/clutch"
 drain_s = 5
 [sip]
-host = "0.0.0.0"
+host = "192.0.2.9"
 port = 5070
 tcp = false
 public_address = "192.0.2.1"
@@ -44,6 +44,7 @@ backend = "af_xdp"
 interface = "eth0"
 cpu = 0
 busy_poll_us = 50
+xdp_mode = "driver"
 [recording]
 enabled = false
 dir = "tapes"
@@ -91,7 +92,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         value, default = getattr(config, section.name), getattr(Config(), section.name)
         for key in attrs.fields(type(value)) if attrs.has(type(value)) else ():
             assert getattr(value, key.name) != getattr(default, key.name), f"{section.name}.{key.name}"
-    assert config.sip == SipConfig("0.0.0.0", 5070, False, "192.0.2.1")
+    assert config.sip == SipConfig("192.0.2.9", 5070, False, "192.0.2.1")
     assert config.http == HttpConfig("::1", 0)
     assert config.dialplan == {"hello": PlayAgent(Path("hello.wav")), "hum": ToneAgent(500)}
     assert config.recordings == Path("tapes")
@@ -187,12 +188,19 @@ def test_listening_everywhere_needs_an_address_to_tell(overrides: list[str]) -> 
     [
         (("backend=udp", "interface=eth0"), 'interface = "eth0": must not be set with media.backend = udp'),
         (("backend=io_uring", "busy_poll_us=9"), "busy_poll_us = 9: must be 0 with media.backend = io_uring"),
+        (("xdp_mode=driver",), 'xdp_mode = "driver": must come with a media.interface'),
         (("plane=twin", "backend=udp"), 'backend = "udp": must not be set with media.plane = twin'),
         (("plane=twin", "cpu=0"), "cpu = 0: must not be set with media.plane = twin"),
     ],
 )
 def test_media_keys_that_do_not_go_together(overrides: tuple[str, ...], problem: str) -> None:
     assert problems(None, *(f"media.{text}" for text in overrides)) == [f"media.{problem}"]
+
+
+def test_af_xdp_needs_one_address() -> None:
+    overrides = ("media.backend=af_xdp", "media.interface=eth0", "sip.public_address=192.0.2.1")
+    (problem,) = problems(None, "sip.host=0.0.0.0", *overrides)
+    assert problem == 'sip.host = "0.0.0.0": must be one address with media.backend = af_xdp'
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_the_c_core_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch)
 def test_what_auto_tries() -> None:
     assert backends(MediaConfig()) == [native.PlaneOptions("udp")]
     assert [options.backend for options in backends(MediaConfig(interface="eth0"))] == ["af_xdp", "udp"]
-    tuned = MediaConfig(backend="af_xdp", interface="eth0", cpu=1, busy_poll_us=50)
-    assert backends(tuned) == [native.PlaneOptions("af_xdp", "eth0", 1, 50)]
+    tuned = MediaConfig(backend="af_xdp", interface="eth0", cpu=1, busy_poll_us=50, xdp_mode="generic")
+    assert backends(tuned) == [native.PlaneOptions("af_xdp", "eth0", 1, 50, "generic")]
 
 
 @NEEDS_NATIVE

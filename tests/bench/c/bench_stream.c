@@ -1,5 +1,5 @@
 /* What one RTP packet costs in the sans-IO core: received, and 20 ms later played and answered with one.
- * Prints a line per codec: its name and nanoseconds per packet. */
+ * Prints a line per codec, and suite of SRTP: its name and nanoseconds per packet. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -21,10 +21,10 @@ static double now_ns(void)
 }
 
 /* The stream talks to itself: what it sends is what it receives, as one packet of 20 ms. */
-static double measure(enum codec_id codec, int32_t rate_hz, int count)
+static double measure(enum codec_id codec, int32_t rate_hz, int count, enum srtp_suite suite)
 {
     struct media_params params = {.remote = PEER, .codec = codec, .rate_hz = rate_hz, .payload_type = 96,
-                                  .telephone_event = -1, .send = true, .receive = true};
+                                  .telephone_event = -1, .send = true, .receive = true, .keys.suite = suite};
     struct media_tick tick = {.uplink = uplink, .downlink = downlink, .packet = packet};
     struct media_relay relay;
     struct stream *stream = stream_new(1, 0, 0, "0123456789abcdef");
@@ -49,9 +49,12 @@ int main(void)
     /* A sawtooth of 200 Hz at 8 kHz: loud, and cheap to make. */
     for (int i = 0; i < MEDIA_FRAME_MAX; i++)
         speech[i] = (int16_t)(i % 40 * 800 - 16000);
-    printf("pcmu %f\n", measure(CODEC_PCMU, 8000, PACKETS));
-    printf("pcma %f\n", measure(CODEC_PCMA, 8000, PACKETS));
-    printf("l16/16000 %f\n", measure(CODEC_L16, 16000, PACKETS));
-    printf("opus %f\n", measure(CODEC_OPUS, 48000, OPUS_PACKETS));
+    printf("pcmu %f\n", measure(CODEC_PCMU, 8000, PACKETS, SRTP_NONE));
+    printf("pcma %f\n", measure(CODEC_PCMA, 8000, PACKETS, SRTP_NONE));
+    printf("l16/16000 %f\n", measure(CODEC_L16, 16000, PACKETS, SRTP_NONE));
+    printf("opus %f\n", measure(CODEC_OPUS, 48000, OPUS_PACKETS, SRTP_NONE));
+    printf("pcmu+AES_CM_128_HMAC_SHA1_80 %f\n",
+           measure(CODEC_PCMU, 8000, PACKETS / 10, SRTP_AES_CM_128_SHA1_80));
+    printf("pcmu+AEAD_AES_128_GCM %f\n", measure(CODEC_PCMU, 8000, PACKETS / 10, SRTP_AEAD_AES_128_GCM));
     return 0;
 }

@@ -1,5 +1,6 @@
 /* Rooms of a plane on loopback, while their legs come, change, go and are closed; the main thread is what
  * Python's thread is to it. What is heard is checked in tests/net/test_rooms.py. */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 
 #define CNAME "0123456789abcdef"
 
-enum { LEGS = 8, PORTS = 2 * (LEGS + 2), ROOMS = 3, ROUNDS = 400 };
+enum { LEGS = 8, PORTS = 4 * LEGS, ROOMS = 3, ROUNDS = 400 };
 
 static uint64_t seed = 9;
 static struct plane *plane;
@@ -41,14 +42,20 @@ static void drain(int wait_ms)
         frames += count;
 }
 
-/* The legs send to one another's ports: what they say is what the others made them hear. */
+/* All commands may be refused while the reactor has not taken those before; then nothing happens. */
+static void check_command(int result)
+{
+    CHECK(result == 0 || result == -EAGAIN);
+}
+
+/* The legs send to themselves: what they say is what the others made them hear. */
 static void connect_leg(struct leg *leg)
 {
     static const int32_t rates_hz[] = {8000, 16000, 48000};
     struct media_params params = {.remote = plane->local, .codec = CODEC_L16, .rate_hz = rates_hz[any(3)],
                                   .telephone_event = -1, .send = true, .receive = true};
     params.remote.port = leg_port(leg);
-    CHECK(leg_connect(leg, &params) == 0);
+    check_command(leg_connect(leg, &params));
 }
 
 static void open_leg(struct leg **leg)
@@ -56,7 +63,7 @@ static void open_leg(struct leg **leg)
     if (leg_open(plane, 1, 1, 1, CNAME, leg) != 0)
         return; /* the port of one that was closed is still taken */
     connect_leg(*leg);
-    CHECK(leg_tap(*leg, any(2) == 0) == 0);
+    check_command(leg_tap(*leg, any(2) == 0));
 }
 
 static struct mix_params any_params(void)
@@ -86,7 +93,7 @@ static void change_leg(struct leg **leg)
         break;
     case 2:
         if (*leg != NULL && room != NULL)
-            CHECK(room_leave(room, *leg) == 0);
+            check_command(room_leave(room, *leg));
         break;
     case 3:
         if (*leg != NULL)
@@ -141,7 +148,7 @@ int main(void)
     struct endpoint local = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
     struct plane_options options = {.backend = "udp", .cpu = -1};
     /* Two runs at once keep out of each other's way. */
-    uint16_t first = (uint16_t)(26000 + getpid() % 300 * PORTS);
+    uint16_t first = (uint16_t)(26000 + getpid() % 180 * PORTS);
     CHECK(plane_open(&plane, &local, first, (uint16_t)(first + PORTS - 1), &options) == 0);
     for (int round = 0; round < ROUNDS; round++) {
         change_room(&rooms[any(ROOMS)]);
