@@ -7,11 +7,13 @@ signalling, or anything above. Without a compiled library everything imports and
 from native.core import Core, Relayed, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
+from native.mcache import Fragment, RingReader, RingWriter
 from native.mixer import Member, Mixer, MixParams
 from native.plane import FrameTuple, Plane, Stream
 from native.recorder import Recorder, Recording, RecordingNews
 from native.resample import Resampler
 from native.room import Room
+from native.steering import Steering
 from native.values import (
     CODECS,
     SUITES,
@@ -34,6 +36,7 @@ __all__ = [
     "Core",
     "Dtmf",
     "Event",
+    "Fragment",
     "FrameTuple",
     "Keys",
     "MediaError",
@@ -49,8 +52,11 @@ __all__ = [
     "Relayed",
     "Report",
     "Resampler",
+    "RingReader",
+    "RingWriter",
     "Room",
     "Stats",
+    "Steering",
     "Stream",
     "Tick",
     "Timeout",

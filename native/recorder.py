@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from native.errors import check
+from native.errors import MediaError, check
 from native.library import load
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ class Recording:
         """Identity in the news."""
 
     def put(self, tick: int, rate_hz: int, uplink: bytes, downlink: bytes) -> bool:
-        """Append 20 ms of both sides; ticks may be missing, never come back. False if there is no room."""
+        """Append 20 ms of both sides; ticks may be missing, never come back. False if there is no room.
+
+        Raises ValueError for a rate above 48 kHz or sides of another length.
+        """
+        if not 0 < rate_hz <= 48_000 or not len(uplink) == len(downlink) == rate_hz // 50 * 2:
+            raise ValueError(f"{len(uplink)} and {len(downlink)} bytes are not 20 ms at {rate_hz} Hz")
         return self._lib.recording_put(self._recording, tick, rate_hz, uplink, downlink)
 
     def end(self, tick: int) -> None:
@@ -67,8 +72,9 @@ class Recorder:
         """Prepare a recording of ``uplink`` (left, or alone), ``downlink``, or both.
 
         The file is made with the first frame, readable by its owner only; it is valid at any moment. Raises
-        `MediaError`: EAGAIN if there are too many, ENOMEM.
+        `MediaError`: EAGAIN if there are too many, EINVAL without a side, EBADF once closed, ENOMEM.
         """
+        self._check_open()
         lib = self._lib
         bits = lib.RECORD_UPLINK * ("uplink" in sides) | lib.RECORD_DOWNLINK * ("downlink" in sides)
         made = self._ffi.new("struct recording **")
@@ -80,10 +86,18 @@ class Recorder:
         self._lib.recording_discard(recording._recording)
 
     def news(self) -> Iterator[RecordingNews]:
-        """All that waits, oldest first. A recording fails at most once, and is over once it was ended."""
+        """All that waits, oldest first. A recording fails at most once, and is over once it was ended.
+
+        Raises `MediaError` (EBADF) once closed.
+        """
+        self._check_open()
         news = self._ffi.new("struct recording_news *")
         while self._lib.recorder_next(self._recorder, news):
             yield RecordingNews(news.recording, _reason(news), news.lost, news.over)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise MediaError(errno.EBADF, "the recorder is closed")
 
     def close(self) -> None:
         """Write what is left, close every file, free everything. Idempotent.

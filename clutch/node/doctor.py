@@ -46,7 +46,7 @@ class Findings:
     no_native: str
     """Why there is no native plane; empty if there is."""
     kernel: Mapping[str, str]
-    """For ``io_uring`` and ``af_xdp``: what the kernel refuses; empty if it agrees."""
+    """For ``io_uring``, ``af_xdp`` and ``steering``: what the kernel refuses; empty if it agrees."""
 
 
 def probe() -> Findings:
@@ -55,6 +55,7 @@ def probe() -> Findings:
     kernel = {
         "io_uring": _refusal(_try_io_uring() if "io_uring" in built else 0),
         "af_xdp": _refusal(_try_af_xdp()),
+        "steering": _refusal(_try_steering() if "steering" in built else 0),
     }
     return Findings(built, native.reason, kernel)
 
@@ -69,6 +70,7 @@ def features(findings: Findings) -> list[Feature]:
         _kernel_backend("af_xdp", findings),
         _opus(findings),
         _srtp(findings),
+        _steering(findings),
     ]
 
 
@@ -104,6 +106,17 @@ def _opus(findings: Findings) -> Feature:
     return Feature("opus", State.NOT_BUILT, why, _REBUILD)
 
 
+def _steering(findings: Findings) -> Feature:
+    """Several sockets on one port, each datagram to the shard that it belongs to."""
+    if "steering" not in findings.built:
+        why = "it comes with the C core" if findings.no_native else "no libbpf, clang or llvm at build time"
+        return Feature("steering", State.NOT_BUILT, why, f"apt-get install libbpf-dev clang llvm; {_REBUILD}")
+    if refusal := findings.kernel["steering"]:
+        how = "run it with the capabilities CAP_BPF and CAP_NET_ADMIN"
+        return Feature("steering", State.MISSING, f"the kernel takes no programs from us: {refusal}", how)
+    return Feature("steering", State.AVAILABLE, "a program in the kernel chooses among sockets on one port")
+
+
 def _srtp(findings: Findings) -> Feature:
     if findings.no_native:
         return Feature("srtp", State.AVAILABLE, "encrypted media, by the Python twin")
@@ -131,6 +144,14 @@ def _try_io_uring() -> int:
     """0, or the errno that says no. An idle plane binds no port."""
     try:
         native.Plane("127.0.0.1", 1024, 1025, native.PlaneOptions("io_uring")).close()
+    except native.MediaError as error:
+        return error.errno or errno.ENOTSUP
+    return 0
+
+
+def _try_steering() -> int:
+    try:
+        native.Steering(1)
     except native.MediaError as error:
         return error.errno or errno.ENOTSUP
     return 0

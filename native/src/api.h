@@ -165,6 +165,14 @@ struct plane_options {
     int32_t quarantine_ms; /* how long a closed leg's ports stay unused */
 };
 
+/* A fragment that was read from an mcache. Python unpacks arrays of it as "=QQII". */
+struct mcache_fragment {
+    uint64_t number;
+    uint64_t tag;
+    uint32_t kind;
+    uint32_t len; /* its bytes lie behind those of the fragment before, each begins at a multiple of 8 */
+};
+
 /* ---- build ---- */
 
 /* The names of what was compiled in, separated by spaces: "udp opus". */
@@ -281,3 +289,31 @@ int leg_record(struct leg *leg, struct recording *recording);
 bool recording_put(struct recording *recording, uint64_t tick, uint32_t rate_hz, const void *uplink,
                    const void *downlink);
 void recording_end(struct recording *recording, uint64_t tick);
+
+/* ---- rings that processes share (mcache.h) ---- */
+
+struct mcache;
+/* Make one, and be its producer. -EINVAL: depth is to be a power of two from 2 to 2^24, data_bytes one from
+ * 8 to 2^32 that holds mtu, and mtu is to be positive. */
+int mcache_create(struct mcache **mcache, uint32_t depth, uint64_t data_bytes, uint32_t mtu);
+/* Join that of a file descriptor, which is duplicated, as a reader of what is to come or as the next
+ * producer. -EPROTO: it is no mcache, or one of another version; -EPERM: it could shrink. */
+int mcache_join(struct mcache **mcache, int fd, bool produce);
+int mcache_fd(const struct mcache *mcache);
+uint32_t mcache_mtu(const struct mcache *mcache);
+void mcache_leave(struct mcache *mcache);
+/* Producer: 0, or -EMSGSIZE for more than mtu bytes. */
+int mcache_write(struct mcache *mcache, uint64_t tag, uint32_t kind, const void *data, size_t len);
+/* Reader: as many fragments as there are and fit, oldest first; data has room for data_bytes, at least mtu.
+ * Returns how many; `lost` counts all that this reader ever lost. */
+size_t mcache_read(struct mcache *mcache, struct mcache_fragment *fragments, size_t room, void *data,
+                   size_t data_bytes, uint64_t *lost);
+
+/* ---- several sockets on one port (steering.h); -ENOTSUP in a build that cannot ---- */
+
+struct steering;
+int steering_open(struct steering **steering, uint32_t shards, uint32_t owners);
+int steering_add(struct steering *steering, uint32_t shard, int fd);
+int steering_own(struct steering *steering, uint32_t ssrc, uint32_t shard);
+int steering_disown(struct steering *steering, uint32_t ssrc);
+void steering_close(struct steering *steering);

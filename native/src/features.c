@@ -16,5 +16,8 @@ const char *native_features(void)
 #ifdef HAVE_SRTP
            " srtp"
 #endif
+#ifdef HAVE_BPF
+           " steering"
+#endif
         ;
 }

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+_Static_assert(RECORDER_STAGE >= 2 * MEDIA_FRAME_MAX, "a frame is staged as a whole");
+
 /* ---- news ---- */
 
 /* Push a notice; if the recording is over, its memory may be gone at once. */

@@ -33,7 +33,7 @@
 #include "wav.h"
 
 enum {
-    RECORDER_RING = 64 * 1024 * 1024, /* 2,000 leg-seconds at 8 kHz: what a disk may hang for 600 legs is 3 s */
+    RECORDER_RING = 64 * 1024 * 1024, /* 1,900 leg-seconds at 8 kHz: 600 legs outlive 3 s without a disk */
     RECORDER_PERIOD_MS = 250,
     RECORDER_CLOSE_S = 1,   /* how long closing waits for the disk */
     RECORDER_MOST = 16384,  /* recordings at a time */
@@ -96,7 +96,7 @@ struct recorder {
     int16_t stage[RECORDER_STAGE];
 };
 
-/* Producer: room for the frame of a tick, uplink at once behind the line and downlink behind that; or NULL,
+/* Producer: room for the frame of a tick (of at most MEDIA_FRAME_MAX samples), uplink at once behind the line and downlink behind that; or NULL,
  * and the frame is counted as lost. Without a commit nothing has happened. */
 struct recorder_line *recording_reserve(struct recording *recording, uint32_t rate_hz);
 

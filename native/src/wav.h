@@ -1,9 +1,8 @@
 /* A WAV file that grows (RIFF, Microsoft and IBM 1991): 16 bits, one channel or two, little-endian.
  *
- * Blocking file I/O, for one thread that may block. Samples have a place of their own, counted from the beginning,
- * so what is left out is a hole, which reads as silence. The header is written after the samples that it
- * speaks of: whatever happens between two calls, the file is valid, and ends at the latest with what the last
- * wav_seal said.
+ * Blocking file I/O, for one thread that may block. Samples have a place of their own, counted from the
+ * beginning, so what is left out is a hole, which reads as silence. The header is written after the samples
+ * that it speaks of, so a file whose writer dies is valid, and ends where the last wav_seal said.
  */
 #ifndef CLUTCH_WAV_H
 #define CLUTCH_WAV_H

@@ -16,6 +16,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
     [
         "test_ring",
         "test_ports",
+        "test_mcache",
         "test_downlink",
         "test_delay",
         "test_jitter",
@@ -36,7 +37,7 @@ def test_under_the_address_sanitizer(run_program: Callable[..., None], name: str
     run_program(name, "address")
 
 
-@pytest.mark.parametrize("name", ["test_ring", "test_downlink", "test_neighbour", "test_room"])
+@pytest.mark.parametrize("name", ["test_ring", "test_mcache", "test_downlink", "test_neighbour", "test_room"])
 def test_under_the_thread_sanitizer(run_program: Callable[..., None], name: str) -> None:
     run_program(name, "thread")
 

@@ -7,9 +7,13 @@ import pytest
 import native
 from clutch.node.doctor import Feature, Findings, State, available, features, probe
 
-NAMES = ["native", "twin", "udp", "io_uring", "af_xdp", "opus", "srtp"]
-AGREES = {"io_uring": "", "af_xdp": ""}
-REFUSES = {"io_uring": "Function not implemented", "af_xdp": "Operation not permitted"}
+NAMES = ["native", "twin", "udp", "io_uring", "af_xdp", "opus", "srtp", "steering"]
+AGREES = {"io_uring": "", "af_xdp": "", "steering": ""}
+REFUSES = {
+    "io_uring": "Function not implemented",
+    "af_xdp": "Operation not permitted",
+    "steering": "Operation not permitted",
+}
 
 
 def find(findings: Findings, name: str) -> Feature:
@@ -41,6 +45,15 @@ def test_a_backend_needs_the_build_and_the_kernel(name: str) -> None:
     assert missing.state is State.MISSING
     assert REFUSES[name] in missing.why
     assert find(Findings(frozenset({"udp"}), "", AGREES), name).state is State.NOT_BUILT
+
+
+def test_steering_needs_the_build_and_capabilities() -> None:
+    built = frozenset({"udp", "steering"})
+    assert find(Findings(built, "", AGREES), "steering").state is State.AVAILABLE
+    missing = find(Findings(built, "", REFUSES), "steering")
+    assert missing.state is State.MISSING
+    assert "CAP_BPF" in missing.how
+    assert "libbpf-dev" in find(Findings(frozenset({"udp"}), "", AGREES), "steering").how
 
 
 def test_what_is_not_available_says_why_and_how() -> None:

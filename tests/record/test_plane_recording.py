@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -112,6 +114,30 @@ async def test_a_tap_beside_it_writes_the_same(stream: NativeRtpStream, tmp_path
     assert (heard[0] == heard[1]).all()
     for way in ways:
         await way.aclose()
+
+
+async def test_a_bridged_call_is_recorded_beside_its_packets(plane: NativePlane, tmp_path: Path) -> None:
+    ends = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(2)]
+    streams = [plane.open(name) for name in "ab"]
+    for end, stream in zip(ends, streams, strict=True):
+        end.bind((LOCAL, 0))
+        stream.connect(RtpParams(end.getsockname(), PCMU))
+    streams[0].bridge(streams[1])
+    recording = record_wav(streams[0], tmp_path / "s.wav", inline)
+    loud, spoken = bytes([0x80]) * 160, 32_124  # the highest level of mu-law
+    with streams[0].tap() as clock:
+        for number in range(30):
+            packet = struct.pack("!BBHII", 0x80, 0, number, number * 160, 7) + loud
+            ends[0].sendto(packet, streams[0].local)
+            await anext(clock)
+    recording.finish()
+    assert await recording.run() == 0
+    await recording.aclose()
+    assert streams[1].stats().packets_sent >= 29
+    uplink = stereo(tmp_path / "s.wav")[:, 0]
+    assert np.count_nonzero(uplink == spoken) > 15 * 160
+    for end in ends:
+        end.close()
 
 
 async def test_closing_the_stream_ends_the_recording(stream: NativeRtpStream, tmp_path: Path) -> None:

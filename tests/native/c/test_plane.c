@@ -18,6 +18,8 @@ static bool closed[LEGS];
 static size_t frames, events;
 static int peer;
 static struct endpoint local, peer_endpoint;
+static struct recorder *recorder;
+static char folder[] = "/tmp/clutch-plane-XXXXXX";
 
 static void open_peer(const char *local_ip, const char *peer_ip)
 {
@@ -82,6 +84,39 @@ static void connect_leg(struct leg *leg, bool receive)
     CHECK(leg_connect(leg, &params) == 0);
 }
 
+static const char *record_path(size_t leg)
+{
+    static char path[sizeof folder + 8];
+    snprintf(path, sizeof path, "%s/%zu", folder, leg);
+    return path;
+}
+
+static void record(size_t leg)
+{
+    struct recording *recording, *second;
+    CHECK(recording_open(recorder, record_path(leg), RECORD_UPLINK | RECORD_DOWNLINK, &recording) == 0);
+    CHECK(recording_open(recorder, record_path(leg), RECORD_UPLINK, &second) == 0);
+    CHECK(leg_record(legs[leg], recording) == 0);
+    CHECK(leg_record(legs[leg], second) == -EBUSY);
+    recording_discard(second);
+}
+
+/* A recording ends by itself or with its leg. */
+static void check_recordings(size_t count)
+{
+    struct recording_news news;
+    struct pollfd wake = {.fd = recorder_wake_fd(recorder), .events = POLLIN};
+    while (count > 0)
+        if (recorder_next(recorder, &news)) {
+            CHECK(news.over && news.error == 0 && news.lost == 0);
+            count--;
+        } else {
+            CHECK(poll(&wake, 1, 30000) == 1);
+        }
+    for (size_t i = 0; i < LEGS; i++)
+        CHECK(unlink(record_path(i)) == 0);
+}
+
 static void live_round(uint16_t round)
 {
     static const int16_t pcm[800];
@@ -111,12 +146,14 @@ static void test_life(void)
         CHECK(leg_open(plane, (uint32_t)i, 1, 1, CNAME, &legs[i]) == 0);
         connect_leg(legs[i], true);
         CHECK(leg_tap(legs[i], true) == 0);
+        record(i);
     }
     CHECK(plane_free_ports(plane) == 0);
     struct leg *one_too_many;
     CHECK(leg_open(plane, 1, 1, 1, CNAME, &one_too_many) < 0);
     for (uint16_t round = 0; round < ROUNDS; round++)
         live_round(round);
+    CHECK(leg_record(legs[0], NULL) == 0 && leg_record(legs[0], NULL) == 0);
     for (size_t i = 0; i < LEGS; i++) {
         leg_close(legs[i]);
         leg_close(legs[i]);
@@ -129,6 +166,7 @@ static void test_life(void)
     }
     CHECK(plane_free_ports(plane) == LEGS);
     CHECK(frames > LEGS && events > 0);
+    check_recordings(LEGS);
 }
 
 /* Closing a plane frees what is still open, also what the reactor never saw. */
@@ -140,10 +178,15 @@ static void test_close_with_open_legs(void)
         connect_leg(legs[i], true);
         if (i > 0)
             CHECK(leg_bridge(legs[i], legs[i - 1]) == (i % 2 ? 0 : -EINVAL));
+        record(i);
         if (i % 2)
             leg_close(legs[i]);
     }
     plane_close(plane);
+    CHECK(recorder_close(recorder) == 0);
+    for (size_t i = 0; i < LEGS; i++)
+        unlink(record_path(i));
+    CHECK(rmdir(folder) == 0);
 }
 
 /* AF_XDP needs an interface, and the mode as a second argument; the others are content with loopback. */
@@ -166,6 +209,7 @@ int main(int argc, char **argv)
     struct plane_options options = {.cpu = -1};
     CHECK(argc >= 2 && strlen(argv[1]) < sizeof options.backend);
     strcpy(options.backend, argv[1]);
+    CHECK(mkdtemp(folder) != NULL && recorder_open(&recorder) == 0);
     open_ground(&options, argv[argc - 1]);
     CHECK(plane_open(&plane, &local, 3, 3, &options) < 0);
     /* Two runs at once keep out of each other's way. */
