@@ -9,17 +9,19 @@ ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-LISTS := native/debian-packages.txt $(if $(filter test bench,$(MAKECMDGOALS)),tests/debian-packages.txt)
+LISTS := native/debian-packages.txt $(if $(filter test bench fuzz sanitize,$(MAKECMDGOALS)),tests/debian-packages.txt)
 # What an editable install has built in; all other Python is read where it lies.
 BUILT := pyproject.toml $(shell find native -name '*.[ch]' -o -name '*.py')
 
-.PHONY: help run test lint bench clean packages
+.PHONY: help run test lint bench fuzz sanitize clean packages
 
 help:
 	@echo 'make run     start a node: SIP on 127.0.0.1:5060, status on 127.0.0.1:8080'
 	@echo 'make test    lint, type-check and run every test'
 	@echo 'make lint    lint and type-check only'
 	@echo 'make bench   measure what a call costs on this machine'
+	@echo 'make fuzz    throw random input at everything that reads from the network: ARGS="seconds target..."'
+	@echo 'make sanitize  the C tests, under address, undefined and thread sanitizers'
 	@echo 'make clean   remove .venv, what was built and every cache; recordings in data/ stay'
 
 run: .venv/.run
@@ -37,6 +39,12 @@ lint: .venv/.test
 
 bench: .venv/.test
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: .venv/.test
+	@CC=clang $(BIN)/python -m tests.native.fuzz $(ARGS)
+
+sanitize: .venv/.test
+	@$(BIN)/pytest -q tests/native/test_c_programs.py tests/native/test_fuzz.py
 
 clean:
 	@echo 'clean: removing .venv, build output and caches'

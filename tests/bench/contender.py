@@ -42,8 +42,10 @@ def options() -> Options:
     return Options(**found | {"codecs": tuple(found["codecs"]), "settings": tuple(found["settings"])})
 
 
-def serve(pids: Sequence[int], ports: Sequence[int], stats: Callable[[], dict[str, float]]) -> None:
+def serve(
+    pids: Sequence[int], ports: Sequence[int], stats: Callable[[], dict[str, float]] = dict, about: str = ""
+) -> None:
     """Say that the calls are made, and answer questions until standard input ends."""
-    print(json.dumps({"pids": pids, "ports": ports}), flush=True)
+    print(json.dumps({"pids": pids, "ports": ports, "about": about}), flush=True)
     for _ in sys.stdin:
         print(json.dumps(stats()), flush=True)

@@ -25,7 +25,8 @@ def costs(results: Results, what: str, turns: Sequence[Turn], peer: Turn) -> lis
             if mine := figure(turn):
                 others = figure(peer) if turn != peer else []
                 name = f"{what}, {turn.contender.name}: {kind} processor time"
-                rows.append(row(name, "us/packet", mine, peer.contender.name, others))
+                made = row(name, "us/packet", mine, peer.contender.name, others)
+                rows.append(made | {"note": results.of(turn)[0].about} if kind == "own" else made)
     return rows
 
 

@@ -83,7 +83,7 @@ def main() -> None:
         lost = {"frames_lost": frames, "events_lost": events, "packets_refused": packets}
         return dict(zip(native.Stats._fields, sums, strict=True)) | lost
 
-    serve([os.getpid()], [leg.port for leg in legs], stats)
+    serve([os.getpid()], [leg.port for leg in legs], stats, plane.backend)
     plane.close()
 
 

@@ -29,7 +29,7 @@ def main() -> None:
     subprocess.run(["tc", "qdisc", "add", "dev", "node", "clsact"], check=True)
     subprocess.run(tc, check=True)
     ports = [FIRST_PORT + 2 * leg for leg in range(2 * chosen.calls)]
-    serve([], ports, dict)
+    serve([], ports)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,8 @@ class Round:
     """What the far ends counted, see c/load.c."""
     node: Answer
     """What the contender counted, if it does."""
+    about: str
+    """What the contender says it is."""
     fault: str = attrs.field(init=False)
     """Why this is no measurement; empty if it is one."""
 
@@ -189,4 +191,4 @@ def play(turn: Turn, folder: Path) -> Round:
         time.sleep(SETTLE_S)
         sink, now = load.ask("count"), node.ask("stats")
         more = {name: now[name] - counted[name] for name in now}
-    return Round(turn, sent["sent"], sink["rtp"], sent["seconds"], used, sink, more)
+    return Round(turn, sent["sent"], sink["rtp"], sent["seconds"], used, sink, more, ready["about"])

@@ -139,6 +139,12 @@ def connect(process: subprocess.Popen[bytes]) -> Control:
     raise RuntimeError("rtpengine does not start")
 
 
+def version() -> str:
+    """What it says it is."""
+    done = subprocess.run(["rtpengine", "--version"], capture_output=True, text=True, check=True)
+    return (done.stdout + done.stderr).strip().removeprefix("Version: ")
+
+
 def main() -> None:
     """Forward until standard input ends."""
     chosen = options()
@@ -152,7 +158,7 @@ def main() -> None:
         for number in range(chosen.calls):
             far = chosen.first_port + 4 * number
             ports += make_call(control, number, chosen.remote, (far, far + 2), chosen.codecs)
-        serve([process.pid], ports, dict)
+        serve([process.pid], ports, about=version())
     finally:
         process.kill()
         process.wait()

@@ -82,7 +82,7 @@ def round_of(
 ) -> Round:
     """A thousand packets were sent, and each cost the load a microsecond."""
     spent = Spent(node_ns, waited_ns, 1_000_000, 0, (0, 0), 0)
-    return Round(turn, 1000, delivered, seconds, spent, {}, {"packets_received": received})
+    return Round(turn, 1000, delivered, seconds, spent, {}, {"packets_received": received}, "")
 
 
 def test_the_cost_of_the_load_is_taken_off_the_total() -> None:

@@ -1,0 +1,60 @@
+"""The fuzz targets of the C media plane: how they are built with libFuzzer, and run."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from native import build
+
+HERE = Path(__file__).parent
+TARGETS = ("rtp", "rtcp", "dtmf", "frame", "srtp", "stream")
+CORPUS = HERE / "corpus"
+"""A folder of inputs for each target: few, small, each of them on a way that no other takes."""
+NEEDS = {"srtp": "srtp"}
+"""Targets that say nothing without one of `build.EXTRAS`."""
+MAX_LEN = 4096
+CLANG = ["clang", "-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
+SANITIZERS = "address,undefined"
+
+
+def compile_targets(workdir: Path) -> dict[str, Path]:
+    """Compile the plane and each target under address and undefined sanitizers: programs by target.
+
+    Raises `BuildError`, without clang or its libFuzzer as well.
+    """
+    extras = build.find_extras(workdir)
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-pthread", f"-I{build.SOURCES}", *extras.compile_flags]
+    objects = []
+    for source in build.sources():
+        objects.append(str(workdir / f"{source.stem}.o"))
+        build.run(
+            [*CLANG, *flags, f"-fsanitize=fuzzer-no-link,{SANITIZERS}", "-c", str(source), "-o", objects[-1]]
+        )
+    programs = {}
+    for name in TARGETS:
+        if NEEDS.get(name, name) in {*build.EXTRAS} - {*extras.names}:
+            continue
+        programs[name] = workdir / f"fuzz_{name}"
+        build.run(
+            [
+                *(*CLANG, "-Wall", "-Wextra", "-Werror", *flags, f"-fsanitize=fuzzer,{SANITIZERS}"),
+                *(str(HERE / f"{name}.c"), *objects, *extras.link_flags, "-lm"),
+                *("-o", str(programs[name])),
+            ]
+        )
+    return programs
+
+
+def fuzz(program: Path, name: str, found: Path, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run one target from its corpus; new inputs and findings go to `found`, which exists.
+
+    The status is not 0 if something was found: the report is in `stderr`, the input in `found`.
+    """
+    corpus = CORPUS / name
+    inputs = [str(found), *([str(corpus)] if corpus.is_dir() else [])]
+    command = [str(program), f"-max_len={MAX_LEN}", f"-artifact_prefix={found}/", "-print_final_stats=1"]
+    return subprocess.run(
+        [*command, *options, *inputs], capture_output=True, text=True, errors="replace", check=False
+    )
