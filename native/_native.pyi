@@ -15,6 +15,13 @@ class MediaKeys(CData):
     send: Bytes
     receive: Bytes
 
+class OpusOptions(CData):
+    bitrate: int
+    complexity: int
+    loss_percent: int
+    playback_hz: int
+    fec: bool
+
 class MediaParams(CData):
     remote: Endpoint
     codec: int
@@ -28,6 +35,9 @@ class MediaParams(CData):
     rtcp: Endpoint
     clock_hz: int
     event_clock_hz: int
+    opus: OpusOptions
+    dtx: bool
+    comfort_noise: int
     keys: MediaKeys
 
 class NativeOptions(CData):

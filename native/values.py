@@ -54,6 +54,21 @@ class Keys(NamedTuple):
         return f"Keys({self.suite!r}, ***)"
 
 
+class OpusOptions(NamedTuple):
+    """How Opus is coded (RFC 7587)."""
+
+    bitrate: int = 32_000
+    """Bits a second, 6000 to 510000."""
+    complexity: int = 5
+    """0 to 10; 5 takes half the processor time of 10."""
+    loss_percent: int = 0
+    """How much of what is sent the encoder is to expect to be lost."""
+    playback_hz: int = 48_000
+    """The peer hears nothing above half of it."""
+    fec: bool = False
+    """Send forward error correction in band, as much as `loss_percent` asks for."""
+
+
 class Params(NamedTuple):
     """What signalling agreed on for one stream."""
 
@@ -81,6 +96,11 @@ class Params(NamedTuple):
     """In which RFC 4733 events count their duration; 0: `clock_hz`. Their timestamps are the audio's."""
     keys: Keys | None = None
     """For SRTP; None: plain RTP."""
+    opus: OpusOptions = OpusOptions()
+    dtx: bool = False
+    """Send next to nothing in silence: opus by itself, others by comfort noise (RFC 3389)."""
+    comfort_noise: int = 13
+    """Payload type of comfort noise; opus takes none."""
 
 
 class PlaneOptions(NamedTuple):
@@ -129,6 +149,7 @@ class Stats(NamedTuple):
     srtp_forged: int
     srtp_replayed: int
     relayed: int
+    recovered: int
 
 
 class Dtmf(NamedTuple):
@@ -199,6 +220,13 @@ def write_params(params: Params, ffi: FFI) -> MediaParams:
     made.learn = params.learn
     made.clock_hz = params.clock_hz
     made.event_clock_hz = params.event_clock_hz
+    made.opus.bitrate = params.opus.bitrate
+    made.opus.complexity = params.opus.complexity
+    made.opus.loss_percent = params.opus.loss_percent
+    made.opus.playback_hz = params.opus.playback_hz
+    made.opus.fec = params.opus.fec
+    made.dtx = params.dtx
+    made.comfort_noise = params.comfort_noise
     if params.keys is not None:
         write_keys(made.keys, params.keys, ffi)
     if params.rtcp is not None:

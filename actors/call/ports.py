@@ -107,6 +107,8 @@ class MediaStats:
     """Authentic ones that came before, or were too old to tell; dropped as well."""
     relayed: int = 0
     """Audio packets that went on to the bridged stream and were not decoded here."""
+    recovered: int = 0
+    """Lost packets whose content the next one repeated (forward error correction); not concealed."""
 
     @property
     def loss_percent(self) -> float:

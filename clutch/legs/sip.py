@@ -15,6 +15,7 @@ import trio
 
 from actors.call import Cause, LegEnded, Party, Reason
 from clutch.legs.causes import cause_of_bye, cause_of_failure, cause_of_status, reasons_for
+from clutch.legs.opus import OpusTerms
 from clutch.media.errors import UnsupportedCodec, UnsupportedSuite
 from clutch.media.params import Codec, RtpParams, SrtpKeys
 from clutch.net.plane import RtpStream
@@ -31,7 +32,7 @@ from clutch.net.sip.events import (
 )
 from clutch.net.sip.session import SipSession
 from clutch.net.sip.state import SessionState
-from clutch.wire.sdp.codecs import CODECS
+from clutch.wire.sdp.codecs import CODECS, COMFORT_NOISE
 from clutch.wire.sdp.errors import NotAcceptable, SdpParseError
 from clutch.wire.sdp.negotiate import Agreed, LocalMedia, accept_answer, answer, make_offer
 from clutch.wire.sdp.session import Session
@@ -51,6 +52,9 @@ class Terms:
     """Silence from the network after which the call is ended; 0 never ends it."""
     address: str | None = None
     """The IP address that peers are told, where it is not the stream's own."""
+    opus: OpusTerms = attrs.field(factory=OpusTerms)
+    comfort_noise: bool = False
+    """Send comfort noise for silence to a peer that knows it (RFC 3389), and let it do so."""
     suites: tuple[str, ...] = (
         "AEAD_AES_128_GCM",  # costs least
         "AES_CM_128_HMAC_SHA1_80",  # what everybody has
@@ -93,12 +97,14 @@ class SipLeg:
 
     def __attrs_post_init__(self) -> None:
         host, port = self._stream.local
-        codecs = [CODECS[name] for name in self._terms.codecs]
+        opus = self._terms.opus.offer()
+        codecs = [opus if name == "opus" else CODECS[name] for name in self._terms.codecs]
         self._local = LocalMedia(
             self._terms.address or host,
             port,
             codecs,
             secrets.randbits(62),
+            comfort_noise=self._terms.comfort_noise,
             keys={suite: new_key(suite) for suite in self._terms.suites},
             must_encrypt=self._terms.must_encrypt,
         )
@@ -250,6 +256,9 @@ class SipLeg:
             self._terms.timeout_ms if agreed.send else 0,  # who holds us may be silent, whatever he said
             rtcp=rtcp,
             event_clock_hz=agreed.event_clock_hz,
+            opus=self._terms.opus.options(agreed.parameters),
+            dtx=agreed.comfort_noise is not None or self._terms.opus.sends_dtx(agreed.parameters),
+            comfort_noise=agreed.comfort_noise or COMFORT_NOISE.payload_type,
             keys=SrtpKeys(agreed.keys.suite, agreed.keys.send, agreed.keys.receive) if agreed.keys else None,
         )
         try:

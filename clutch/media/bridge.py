@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import attrs
 import numpy as np
 
+from clutch.media.content import Content
 from clutch.media.downlink import Downlink, Outgoing
 from clutch.media.errors import CannotBridge
 from clutch.media.g711 import Samples
@@ -123,27 +124,28 @@ class Bridge:
             self._to._relay.interrupt()
 
     def relay(
-        self, came: Numbers, payload: bytes, now_us: int, *, audio: bool, marker: bool
+        self, came: Numbers, payload: bytes, now_us: int, content: Content, *, marker: bool
     ) -> Relayed | None:
         """An accepted packet goes on, if anything does."""
         to = self._to
         if to is None:
             return None
         params = to._live.params
-        to._quiet = 0
+        payload_type = self._type_towards(params, content)
+        if payload_type is not None or content is Content.KEY:
+            to._quiet = 0
         if not params.send or to._busy:
             return None
-        payload_type = params.codec.payload_type if audio else self._event_type(params)
         if payload_type is None:
             to._relay.skip(came.sequence)
             return None
         down = to._downlink
         following = Numbers(down.sequence, down.timestamp)
-        placed = to._relay.place(came, following, now_us, audio=audio)
+        placed = to._relay.place(came, following, now_us, audio=content is not Content.KEY)
         if placed is None:
             return None
         sent, following = placed
-        outgoing = down.relay(payload_type, sent, following, payload, audio=audio, marker=marker)
+        outgoing = down.relay(payload_type, sent, following, payload, content, marker=marker)
         return Relayed(outgoing, to._live.destination)
 
     def tick(self) -> bool:
@@ -179,7 +181,12 @@ class Bridge:
         assert self._end is not None
         return self._end
 
-    def _event_type(self, towards: RtpParams) -> int | None:
+    def _type_towards(self, towards: RtpParams, content: Content) -> int | None:
+        """The payload type that a packet goes on with."""
+        if content is Content.AUDIO:
+            return towards.codec.payload_type
+        if content is Content.NOISE:
+            return towards.comfort_noise if towards.dtx else None
         same_clock = self._live.params.duration_clock_hz == towards.duration_clock_hz
         return towards.telephone_event if same_clock else None
 
@@ -192,8 +199,9 @@ class Bridge:
     def _flush(self, now_us: int) -> list[Relayed]:
         """What waits in the jitter buffer goes ahead."""
         sent = []
-        for *numbers, payload in self._live.uplink.waiting:
-            sent.append(self.relay(Numbers(*numbers), payload, now_us, audio=True, marker=False))
+        for sequence, timestamp, payload, noise in self._live.uplink.waiting:
+            content = Content.NOISE if noise else Content.AUDIO
+            sent.append(self.relay(Numbers(sequence, timestamp), payload, now_us, content, marker=False))
         self._settle()
         return [item for item in sent if item is not None]
 

@@ -35,3 +35,4 @@ class Counters:
     srtp_forged: int = 0
     srtp_replayed: int = 0
     relayed: int = 0
+    recovered: int = 0

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import attrs
 import numpy as np
 
+from clutch.media.comfort import PauseSender
+from clutch.media.content import Content
 from clutch.media.counters import Counters
 from clutch.media.dtmf import DtmfSender, EventPacket
 from clutch.media.g711 import Samples
@@ -47,7 +49,8 @@ class Downlink:
     _key: EventPacket | None = None
     """What this tick sends instead of audio."""
     _spoken: bool = False
-    """Audio was sent before."""
+    """The last packet was audio, and nothing was left out since: else the next is marked (RFC 3551 4.1)."""
+    _pause: PauseSender = attrs.field(factory=PauseSender)
     octets: int = 0
     """Bytes of payload sent."""
     numbers_used: int = 0
@@ -101,9 +104,14 @@ class Downlink:
             return bytes(len(pcm)), packet
         if not params.send:
             return bytes(len(pcm)), None
-        payload = encode(np.frombuffer(pcm, np.int16))
-        marker, self._spoken = not self._spoken, True
-        return pcm, self._packet(codec.payload_type, timestamp, payload, marker)
+        samples = np.frombuffer(pcm, np.int16)
+        noise = self._pause.frame(samples) if params.dtx else None
+        marker, self._spoken = not self._spoken, noise is None
+        if noise is None:
+            return pcm, self._packet(codec.payload_type, timestamp, encode(samples), marker)
+        if noise:
+            return pcm, self._packet(params.comfort_noise, timestamp, noise, False)
+        return pcm, None
 
     def relay(
         self,
@@ -111,8 +119,8 @@ class Downlink:
         sent: Numbers,
         following: Numbers,
         payload: bytes,
+        content: Content,
         *,
-        audio: bool,
         marker: bool,
     ) -> Outgoing:
         """A packet of somebody else's with the numbers that it has here, and those that follow."""
@@ -120,8 +128,9 @@ class Downlink:
         self.sequence, self.timestamp = following
         self._counters.packets_sent += 1
         self.octets += len(payload)
-        marker |= audio and not self._spoken
-        self._spoken |= audio
+        marker |= content is Content.AUDIO and not self._spoken
+        if content is not Content.KEY:
+            self._spoken = content is Content.AUDIO
         return Outgoing(payload_type, *sent, self.ssrc, payload, marker)
 
     def _packet(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> Outgoing:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
+from clutch.media.comfort import ComfortNoise
 from clutch.media.conceal import Concealer
 from clutch.media.counters import Counters
 from clutch.media.delay import DelayEstimate, signed32
@@ -50,8 +51,8 @@ class JitterBuffer:
     _counters: Counters
     _next: int
     """Sequence number whose turn it is; at first that of the first packet."""
-    _slots: dict[int, tuple[int, bytes]] = attrs.field(factory=dict)
-    """Timestamp and payload."""
+    _slots: dict[int, tuple[int, bytes, bool]] = attrs.field(factory=dict)
+    """Timestamp, payload, and whether that is comfort noise."""
     _start: int = 0
     """When playing starts, on the RTP clock."""
     _playing: bool = False
@@ -66,6 +67,7 @@ class JitterBuffer:
     _grow: bool = False
     """A packet was late: add delay without waiting for a quiet moment."""
     _loudness: Loudness = attrs.field(factory=Loudness)
+    _comfort: ComfortNoise = attrs.field(factory=ComfortNoise)
     _delay: DelayEstimate = attrs.field(init=False)
     _pcm: Samples = attrs.field(factory=lambda: np.zeros(0, np.int16))
     """Decoded and not yet played: what the last block left over."""
@@ -86,8 +88,8 @@ class JitterBuffer:
         return len(self._slots)
 
     @property
-    def packets(self) -> list[tuple[int, int, bytes]]:
-        """Those that wait, as sequence number, timestamp and payload, in their order."""
+    def packets(self) -> list[tuple[int, int, bytes, bool]]:
+        """Those that wait, in their order: sequence number, timestamp, payload, and whether it is noise."""
         order = sorted(self._slots, key=lambda sequence: _signed16(sequence - self._next))
         return [(sequence, *self._slots[sequence]) for sequence in order]
 
@@ -100,7 +102,9 @@ class JitterBuffer:
         """True if this packet is too far away to belong to the run."""
         return not -WINDOW < _signed16(sequence - self._next) < WINDOW
 
-    def insert(self, sequence: int, timestamp: int, payload: bytes, now_us: int) -> None:
+    def insert(
+        self, sequence: int, timestamp: int, payload: bytes, now_us: int, *, noise: bool = False
+    ) -> None:
         """Take a packet for which `jumps_to` is false, or count it as late or duplicate."""
         now = self._clock(now_us)
         ahead = _signed16(sequence - self._next)
@@ -118,14 +122,15 @@ class JitterBuffer:
         if not self._slots and not self._playing:
             self._next, self._missed = sequence, 0
             self._start = now + max(0, self._delay.needed - held_up)
-        self._slots[sequence] = timestamp, payload
+        self._slots[sequence] = timestamp, payload, noise
 
     def tick(self, now_us: int) -> tuple[Samples, bool]:
-        """The next frame, and whether any of it was concealed. Silence while buffering."""
+        """The next frame, and whether any of it was concealed. Silence, or its noise, while buffering."""
         now = self._clock(now_us)
         if not self._playing:
             if not self._slots or signed32(now - self._start) < 0:
-                return np.zeros(self._frame, np.int16), False
+                silence = self._comfort.on
+                return self._comfort.block(self._frame) if silence else np.zeros(self._frame, np.int16), False
             self._playing = self._played = True
         self._cut_delay()
         concealed = self._fill(now)
@@ -164,20 +169,28 @@ class JitterBuffer:
         """Bring the decoded samples up to one frame. True if any sample of it is made up."""
         concealed = self._tail_concealed and len(self._pcm) > 0
         while (missing := self._frame - len(self._pcm)) > 0:
-            block: Samples | None = None
             if not self._slots:
-                size = missing
+                block, made_up = self._make_up(missing), not self._comfort.on
                 self._pause()
             elif self._should_add(now):
-                size = self._frame
+                block, made_up = self._make_up(self._frame), not self._comfort.on
                 self._loudness.quiet_packets = 0
             else:
-                block, size = self._decode_next(now), self._packet_samples
-            self._tail_concealed = block is None
-            if block is None:
-                block, concealed = self._concealer.block(size), True
+                block, made_up = self._next_block(now)
+            if len(block):
+                self._tail_concealed = made_up
+            concealed |= made_up
             self._pcm = np.concatenate((self._pcm, block))
         return concealed
+
+    def _make_up(self, size: int) -> Samples:
+        """Comfort noise in a pause that the peer told us of, else the last of what was heard."""
+        return self._comfort.block(size) if self._comfort.on else self._concealer.block(size)
+
+    def _next_block(self, now: int) -> tuple[Samples, bool]:
+        """Of the next packet, none of one that takes no time; True if it had to be made up."""
+        block = self._decode_next(now)
+        return (self._make_up(self._packet_samples), True) if block is None else (block, False)
 
     def _waited(self, timestamp: int, now: int) -> int:
         """The delay of a packet that is played next, in the tick at `now`."""
@@ -190,14 +203,14 @@ class JitterBuffer:
             return False
         too_little = self._waited(waiting[0], now) < self._delay.needed - self._frame_ticks // 2
         self._grow &= too_little
-        return too_little and (self._grow or self._loudness.is_quiet)
+        return too_little and (self._grow or self._comfort.on or self._loudness.is_quiet)
 
     def _should_drop(self, timestamp: int, size: int, now: int) -> bool:
         """True if there is delay to spare for the quiet packet that was just taken, and others follow it."""
         spare = self._waited(timestamp, now) - self._ticks_of(size) - self._delay.needed
         return self._loudness.is_quiet and spare >= 0 and self._span(self._next) * size > self._frame
 
-    def _take(self) -> tuple[int, bytes] | None:
+    def _take(self) -> tuple[int, bytes, bool] | None:
         taken = self._slots.pop(self._next, None)
         self._missed = (self._missed << 1 | (taken is None)) % 2**WINDOW
         self._next = (self._next + 1) % 0x10000
@@ -208,7 +221,12 @@ class JitterBuffer:
         taken = self._take()
         if taken is None:
             return None
-        timestamp, payload = taken
+        timestamp, payload, noise = taken
+        self._comfort.on = noise
+        if noise:
+            self._comfort.hear(payload)
+            self._counters.played += 1
+            return np.zeros(0, np.int16)
         try:
             samples: Samples = self._decode(payload)
         except ValueError:

@@ -61,6 +61,22 @@ class SrtpKeys:
 
 
 @attrs.frozen
+class OpusOptions:
+    """How our Opus encoder works (RFC 7587)."""
+
+    bitrate: int = 32_000
+    """Bits a second, 6000 to 510000: 32000 is transparent for speech at full band."""
+    complexity: int = 5
+    """0 to 10; 5 takes half the processor time of 10."""
+    loss_percent: int = 0
+    """How many packets the encoder expects to be lost. The more, the more bits FEC takes; none at 0."""
+    playback_hz: int = 48_000
+    """The peer hears nothing above half of it."""
+    fec: bool = False
+    """Repeat what was said in the next packet, so that a lost one can be recovered from it."""
+
+
+@attrs.frozen
 class RtpParams:
     """Where to send, what to expect, and when to give up."""
 
@@ -83,6 +99,12 @@ class RtpParams:
     """In which events count their duration; None: `Codec.rtp_clock_hz`. Their timestamps are the audio's."""
     keys: SrtpKeys | None = None
     """For SRTP; None: plain RTP. A direction whose key stays goes on where it was."""
+    opus: OpusOptions = OpusOptions()
+    """Means something only with that codec."""
+    dtx: bool = False
+    """Send next to nothing in silence: Opus by itself, others by comfort noise (RFC 3389)."""
+    comfort_noise: int = 13
+    """Payload type of comfort noise, which is played whether it was negotiated or not; Opus takes none."""
 
     @property
     def duration_clock_hz(self) -> int:

@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 
 from clutch.media.bridge import Bridge, Relayed, check_bridge
+from clutch.media.content import Content
 from clutch.media.counters import Counters
 from clutch.media.downlink import Downlink, Outgoing
 from clutch.media.g711 import Samples
@@ -168,15 +169,15 @@ class TwinStream:
         if connection is None:
             return None
         known = connection.uplink.ssrc
-        if not connection.uplink.receive(packet, source, now_us, keep=bridge.listens):
+        content = connection.uplink.receive(packet, source, now_us, keep=bridge.listens)
+        if content is None:
             return None
-        is_audio = packet.payload_type == connection.params.codec.payload_type
-        timestamp = packet.timestamp if is_audio else None
+        timestamp = None if content is Content.KEY else packet.timestamp
         connection.reports.count(packet.ssrc, packet.sequence, timestamp, now_us)
         if packet.ssrc != known:
             bridge.new_source()
         came = Numbers(packet.sequence, packet.timestamp)
-        return bridge.relay(came, packet.payload, now_us, audio=is_audio, marker=packet.marker)
+        return bridge.relay(came, packet.payload, now_us, content, marker=packet.marker)
 
     def receive_report(self, heard: Heard | None, source: Address, now_us: int, *, muxed: bool) -> None:
         """A report came, on the RTP port if `muxed`, else on the one above; None if it was malformed.

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 import attrs
 import numpy as np
 
+from clutch.media.content import Content
 from clutch.media.counters import Counters
 from clutch.media.dtmf import Digit, DtmfReceiver
 from clutch.media.g711 import Samples
@@ -17,9 +18,6 @@ from clutch.media.source import SourceLock
 
 MAX_PAYLOAD = 1920
 """Bytes: 20 ms of L16 at 48 kHz. A longer audio payload is malformed."""
-COMFORT_NOISE = 13
-"""Static payload type of RFC 3389, ignored."""
-
 _EVENT_PAYLOAD = 4
 
 
@@ -89,25 +87,30 @@ class Uplink:
         self._source.signal(params, now_us)
         self._last_rx_us, self._idle = now_us, False
 
-    def receive(self, packet: ParsedRtp, source: Address, now_us: int, *, keep: bool) -> bool:
-        """Judge a packet, and `keep` audio for its turn. False if it is not accepted."""
-        is_event = packet.payload_type == self._params.telephone_event
-        if not self._params.receive or not self._is_ours(packet, is_event=is_event):
-            return False
+    def receive(self, packet: ParsedRtp, source: Address, now_us: int, *, keep: bool) -> Content | None:
+        """Judge a packet, and `keep` audio for its turn. Returns what it carries; None: not accepted."""
+        if not self._params.receive:
+            return None
+        content = self._content(packet.payload_type)
+        if content is None:
+            self._counters.wrong_payload += 1
+            return None
+        if not self._fits(packet, content):
+            return None
         if not self._source.accepts(source, packet.ssrc, packet.sequence, now_us):
             self._counters.wrong_source += 1
-            return False
+            return None
         self._counters.packets_received += 1
         self._last_rx_us, self._idle = now_us, False
         self._follow(packet.ssrc)
-        if is_event:
+        if content is Content.KEY:
             clock_hz = self._params.duration_clock_hz
             self.events += self._dtmf.receive(packet.payload, packet.timestamp, clock_hz, now_us)
         elif keep:
-            self._insert(packet, now_us)
+            self._insert(packet, now_us, noise=content is Content.NOISE)
         else:
             self._counters.relayed += 1
-        return True
+        return content
 
     def play(self, now_us: int) -> tuple[Samples, bool]:
         """The next frame, and whether any of it was concealed."""
@@ -129,7 +132,7 @@ class Uplink:
         return self._jitter is not None and self._jitter.is_playing
 
     @property
-    def waiting(self) -> list[tuple[int, int, bytes]]:
+    def waiting(self) -> list[tuple[int, int, bytes, bool]]:
         """Audio that was accepted and not yet played: see `JitterBuffer.packets`."""
         return self._jitter.packets if self._jitter else []
 
@@ -139,13 +142,20 @@ class Uplink:
             self._counters.relayed += self._jitter.waiting
         self._jitter = None
 
-    def _is_ours(self, packet: ParsedRtp, *, is_event: bool) -> bool:
-        """Judge payload type and size."""
-        if not is_event and packet.payload_type != self._params.codec.payload_type:
-            self._counters.wrong_payload += packet.payload_type != COMFORT_NOISE
-            return False
+    def _content(self, payload_type: int) -> Content | None:
+        """What a payload type means here; None: nothing."""
+        params = self._params
+        meanings = {
+            params.comfort_noise: Content.NOISE,
+            params.codec.payload_type: Content.AUDIO,
+            params.telephone_event: Content.KEY,
+        }
+        return meanings.get(payload_type)
+
+    def _fits(self, packet: ParsedRtp, content: Content) -> bool:
+        """Judge the size."""
         size = len(packet.payload)
-        fits = size >= _EVENT_PAYLOAD if is_event else 0 < size <= MAX_PAYLOAD
+        fits = size >= _EVENT_PAYLOAD if content is Content.KEY else 0 < size <= MAX_PAYLOAD
         self._counters.malformed += not fits
         return fits
 
@@ -157,14 +167,14 @@ class Uplink:
             self.events += self._dtmf.forget()
         self.ssrc = ssrc
 
-    def _insert(self, packet: ParsedRtp, now_us: int) -> None:
+    def _insert(self, packet: ParsedRtp, now_us: int, *, noise: bool) -> None:
         if self._jitter is None or self._jitter.jumps_to(packet.sequence):
             self._restart()
             codec = self._params.codec
             self._jitter = JitterBuffer(
                 self._decode, codec.frame_samples, codec.frame_ticks, self._counters, packet.sequence
             )
-        self._jitter.insert(packet.sequence, packet.timestamp, packet.payload, now_us)
+        self._jitter.insert(packet.sequence, packet.timestamp, packet.payload, now_us, noise=noise)
 
     def _restart(self) -> None:
         if self._jitter is not None:

@@ -189,7 +189,7 @@ class NativeRtpStream:
         if params.keys is not None and params.keys.suite not in native.srtp_suites():
             raise UnsupportedSuite(params.keys.suite)
         try:
-            self._core.connect(_native_params(params))
+            self._core.connect(native_params(params))
         except native.MediaError as error:
             if error.errno == errno.ENOTSUP:
                 raise UnsupportedCodec(params.codec.name) from error
@@ -201,7 +201,12 @@ class NativeRtpStream:
         if self is other or self._closed or other._closed or self._on_close != other._on_close:
             raise CannotBridge("only two open streams of one plane can be bridged")
         check_bridge(self._params, other._params)
-        self._core.bridge(other._core)
+        try:
+            self._core.bridge(other._core)
+        except native.MediaError as error:
+            if error.errno == errno.EINVAL:
+                raise CannotBridge("a stream that is in a room cannot be bridged") from error
+            raise
 
     def unbridge(self) -> None:
         """See `RtpStream.unbridge`."""
@@ -268,7 +273,8 @@ class NativeRtpStream:
                 self._core.tap(False)
 
 
-def _native_params(params: RtpParams) -> native.Params:
+def native_params(params: RtpParams) -> native.Params:
+    """The same, as the C core takes it."""
     codec, event = params.codec, params.telephone_event
     return native.Params(
         params.remote,
@@ -284,6 +290,9 @@ def _native_params(params: RtpParams) -> native.Params:
         clock_hz=codec.rtp_clock_hz,
         event_clock_hz=params.duration_clock_hz,
         keys=native.Keys(*attrs.astuple(params.keys)) if params.keys else None,
+        opus=native.OpusOptions(*attrs.astuple(params.opus)),
+        dtx=params.dtx,
+        comfort_noise=params.comfort_noise,
     )
 
 

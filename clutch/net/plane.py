@@ -35,8 +35,9 @@ class RtpStream(MediaStream, Protocol):
 
         Both keep their numbers, events, timeout, statistics and reports. A tap hears both sides as ever; what
         is queued by `send` or `send_dtmf` is sent instead of the packets while there is any. A bridge that
-        one of them has ends. It ends as well when one is closed, or connected with another codec. Raises
-        `CannotBridge`, and then changes nothing, unless both are connected with one codec and of one plane.
+        one of them has ends. It ends as well when one is closed, connected with another codec, or joins a
+        room. Raises `CannotBridge`, and then changes nothing, unless both are connected with one codec, of
+        one plane, and in no room.
         """
 
     def unbridge(self) -> None:

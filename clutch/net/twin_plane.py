@@ -140,7 +140,7 @@ class TwinPlane:
             await trio.sleep_until(due)
             now_us = _now_us()
             for stream in list(self._streams):
-                if not any(room.holds(stream) for room in self._mixing):
+                if not stream.in_room:
                     stream._tick(now_us)
             for room in self._mixing:
                 room.tick(now_us)
@@ -191,6 +191,8 @@ class TwinRtpStream:
     _rtcp: Datagrams = attrs.field(repr=False)
     _core: TwinStream = attrs.field(repr=False)
     _on_close: Callable[[TwinRtpStream], None] = attrs.field(repr=False)
+    in_room: bool = attrs.field(init=False, default=False)
+    """See `Seated.in_room`."""
     _bridged: TwinRtpStream | None = attrs.field(init=False, default=None, repr=False)
     """With whom the core was last bridged."""
     _taps: list[LossySender[MediaFrame]] = attrs.field(init=False, factory=list, repr=False)
@@ -227,6 +229,8 @@ class TwinRtpStream:
         """See `RtpStream.bridge`."""
         if self is other or self._closed or other._closed or self._on_close != other._on_close:
             raise CannotBridge("only two open streams of one plane can be bridged")
+        if self.in_room or other.in_room:
+            raise CannotBridge("a stream that is in a room cannot be bridged")
         ours, theirs = self._core.bridge(other._core, _now_us())
         self._bridged, other._bridged = other, self
         for stream, packets in ((self, ours), (other, theirs)):

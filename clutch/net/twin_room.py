@@ -16,6 +16,12 @@ from clutch.net.plane import RtpStream
 class Seated(Protocol):
     """A stream whose ticks are the room's."""
 
+    in_room: bool
+    """Set by the room."""
+
+    def unbridge(self) -> None:
+        """See `RtpStream.unbridge`."""
+
     def play(self, now_us: int) -> Played | None:
         """The first half of a tick; None if it is not connected."""
 
@@ -38,6 +44,8 @@ class TwinRoomCore:
         seated, there = self._find(stream), None if ear is None else self._members[self._find(ear)]
         for room in self._rooms:
             room.forget(seated)
+        seated.unbridge()
+        seated.in_room = True
         self._members[seated] = member = self._mixer.join(params)
         member.ear = there
 
@@ -53,7 +61,8 @@ class TwinRoomCore:
 
     def close(self) -> None:
         """See `RoomCore.close`."""
-        self._members.clear()
+        for stream in list(self._members):
+            self.forget(stream)
         self._rooms.remove(self)
 
     def forget(self, stream: Seated) -> None:
@@ -61,10 +70,7 @@ class TwinRoomCore:
         member = self._members.pop(stream, None)
         if member is not None:
             self._mixer.leave(member)
-
-    def holds(self, stream: Seated) -> bool:
-        """True if the room ticks it."""
-        return stream in self._members
+            stream.in_room = False
 
     def tick(self, now_us: int) -> None:
         """20 ms of everybody."""

@@ -127,6 +127,8 @@ class RtpConfig:
     quarantine_s: Annotated[float, Between(0, 600)] = 32.0
     """How long the ports of an ended call stay unused: as long as its BYE may still be on its way (timer F of
     RFC 3261) the peer may not know that the call is over, and must not be heard in the next one."""
+    comfort_noise: bool = False
+    """Send comfort noise (RFC 3389) for silence to peers that know it; what comes is always played."""
     srtp: Literal["optional", "required", "off"] = "optional"
     """Whether media is encrypted: if the peer does as well, always, or never."""
 
@@ -156,6 +158,25 @@ class MediaConfig:
     """How long the kernel looks for packets in the device itself before the C core's thread sleeps."""
     xdp_mode: Literal["auto", "driver", "generic"] = "auto"
     """Where af_xdp takes packets: in the interface's driver, or behind it; `auto` tries the driver first."""
+
+
+@attrs.frozen
+class OpusConfig:
+    """``[opus]``"""
+
+    rate_hz: Literal[8000, 16_000, 24_000, 48_000] = 48_000
+    """What it is decoded to and encoded from: the less, the cheaper."""
+    bitrate: Annotated[int, Between(6000, 510_000)] = 32_000
+    """Bits a second that are sent; a peer may ask for less."""
+    complexity: Annotated[int, Between(0, 10)] = 5
+    """Of the encoder; 5 takes half the processor time of 10."""
+    fec: bool = True
+    """Send forward error correction to peers that can use it."""
+    loss_percent: Annotated[int, Between(0, 100)] = 10
+    """How many packets the encoder expects to be lost: how much FEC it sends. At 48 kHz and 32 kbit/s that is
+    none below 10."""
+    dtx: bool = False
+    """Send next to nothing in silence to peers that wish so, and wish so ourselves."""
 
 
 @attrs.frozen
@@ -227,6 +248,7 @@ class Config:
     rtp: RtpConfig = RtpConfig()
     http: HttpConfig = HttpConfig()
     media: MediaConfig = MediaConfig()
+    opus: OpusConfig = OpusConfig()
     recording: RecordingConfig = RecordingConfig()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()

@@ -139,9 +139,9 @@ def _scalar(value: object, kind: Any) -> Any:
 
 
 def _literal(value: object, kind: Any) -> Any:
-    if value in get_args(kind):
+    if (type(value), value) in [(type(known), known) for known in get_args(kind)]:
         return value
-    raise _BrokenRule(value, f"must be one of {', '.join(get_args(kind))}")
+    raise _BrokenRule(value, f"must be one of {', '.join(map(str, get_args(kind)))}")
 
 
 def _annotated(kind: Any) -> Callable[[object, Any], Any]:

@@ -27,6 +27,7 @@ from actors import (
     open_system,
 )
 from clutch import __version__
+from clutch.legs.opus import OpusTerms
 from clutch.legs.sip import SipLeg, Terms
 from clutch.net.link import Network, TrioNetwork
 from clutch.net.plane import MediaPlane
@@ -168,6 +169,8 @@ class Node:
             timeout_ms=round(config.rtp.timeout_s * 1000),
             address=config.sip.public_address,
             must_encrypt=config.rtp.srtp == "required",
+            opus=OpusTerms(**attrs.asdict(config.opus)),
+            comfort_noise=config.rtp.comfort_noise,
         )
         return terms.only(self.plane.codecs, () if config.rtp.srtp == "off" else self.plane.suites)
 

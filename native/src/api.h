@@ -38,6 +38,15 @@ struct media_keys {
     uint8_t receive[SRTP_KEY_MAX];
 };
 
+/* How we code Opus (RFC 7587). Zeros are the least that there is. */
+struct opus_options {
+    int32_t bitrate;      /* bit/s, 6000 to 510000; 0: 32000 */
+    int32_t complexity;   /* 0 to 10 */
+    int32_t loss_percent; /* of what we send, as the encoder is to expect */
+    int32_t playback_hz;  /* the peer hears nothing above half of it; 0: it hears all */
+    bool fec;             /* send forward error correction in band, as much as that loss asks for */
+};
+
 /* What signalling agreed on. */
 struct media_params {
     struct endpoint remote;  /* where the peer says it receives */
@@ -53,6 +62,9 @@ struct media_params {
     int32_t clock_hz;        /* of RTP timestamps; 0: rate_hz */
     int32_t event_clock_hz;  /* in which telephone events count their duration; 0: clock_hz */
     struct media_keys keys;  /* a direction whose key stays goes on where it was */
+    struct opus_options opus;
+    bool dtx;                /* send next to nothing in silence: Opus by itself, others by comfort noise */
+    int32_t comfort_noise;   /* payload type of RFC 3389; 0: its static one, 13 */
 };
 
 /* Counters and gauges of a stream, in the order of stream_stats(). */
@@ -83,6 +95,7 @@ enum media_counter {
     SRTP_FORGED,   /* RTP and RTCP packets whose authentication failed, */
     SRTP_REPLAYED, /* ... and those that had come before or were too old to tell */
     RELAYED, /* audio that went on to the bridged stream and was not decoded here */
+    RECOVERED,     /* lost packets that the next one told the content of (FEC) */
     MEDIA_COUNTERS
 };
 

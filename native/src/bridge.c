@@ -85,11 +85,13 @@ bool stream_flush(struct stream *from, int64_t now_us, uint8_t *packet, struct m
     struct bridge *bridge = &from->bridge;
     out->len = 0;
     while (bridge->to != NULL && bridge->flushed < JITTER_SLOTS && out->len == 0) {
-        struct rtp_packet rtp = {.payload = packet + RTP_HEADER};
-        rtp.len = jitter_look(&from->playout->jitter, bridge->flushed++, packet + RTP_HEADER, &rtp.seq,
-                              &rtp.timestamp);
-        if (rtp.len > 0)
-            bridge_pass(from, packet + RTP_HEADER, rtp, true, now_us, out);
+        uint8_t *payload = packet + RTP_HEADER;
+        struct jitter_packet waiting;
+        if (!jitter_look(&from->playout->jitter, bridge->flushed++, payload, &waiting))
+            continue;
+        struct rtp_packet rtp = {.payload = payload, .len = waiting.len, .seq = waiting.seq,
+                                 .timestamp = waiting.timestamp};
+        bridge_pass(from, payload, rtp, waiting.noise ? RTP_NOISE : RTP_AUDIO, now_us, out);
     }
     if (out->len == 0)
         settle(from);
@@ -99,20 +101,23 @@ bool stream_flush(struct stream *from, int64_t now_us, uint8_t *packet, struct m
 /* ---- packets ---- */
 
 /* The payload type that a packet goes on with, or -1. */
-static int32_t type_towards(const struct stream *from, const struct stream *to, bool audio)
+static int32_t type_towards(const struct stream *from, const struct stream *to, enum rtp_content content)
 {
-    if (audio)
+    if (content == RTP_AUDIO)
         return to->params.payload_type;
+    if (content == RTP_NOISE)
+        return to->params.dtx ? stream_noise_payload_type(to) : -1;
     return stream_event_clock_hz(from) == stream_event_clock_hz(to) ? to->params.telephone_event : -1;
 }
 
-void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, bool audio, int64_t now_us,
-                 struct media_relay *out)
+void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, enum rtp_content content,
+                 int64_t now_us, struct media_relay *out)
 {
     struct stream *to = from->bridge.to;
     struct bridge *bridge = &to->bridge;
-    int32_t type = type_towards(from, to, audio);
-    bridge->quiet = 0;
+    int32_t type = type_towards(from, to, content);
+    if (type >= 0 || content == RTP_KEY)
+        bridge->quiet = 0;
     if (!to->params.send || bridge->busy)
         return;
     if (type < 0) {
@@ -121,11 +126,12 @@ void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, b
     }
     struct relay_numbers in = {.timestamp = rtp.timestamp, .seq = rtp.seq}, numbers;
     uint16_t before = to->next.seq;
-    if (!relay_place(&bridge->relay, &in, audio, to->playout->frame_ticks, now_us, &to->next, &numbers))
+    bool moves = content != RTP_KEY;
+    if (!relay_place(&bridge->relay, &in, moves, to->playout->frame_ticks, now_us, &to->next, &numbers))
         return;
     to->numbers_used += (uint16_t)(to->next.seq - before);
     rtp.payload_type = (uint8_t)type;
-    rtp.marker |= audio && !to->audio_sent;
+    rtp.marker |= content == RTP_AUDIO && !to->audio_sent;
     rtp.timestamp = numbers.timestamp;
     rtp.seq = numbers.seq;
     rtp.ssrc = to->ssrc;
@@ -133,7 +139,8 @@ void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, b
     rtp_write_header(out->data, &rtp);
     out->len = stream_seal(to, SRTP_MEDIA, out->data, RTP_HEADER + rtp.len);
     out->to = *stream_destination(to);
-    to->audio_sent |= audio;
+    if (content != RTP_KEY)
+        to->audio_sent = content == RTP_AUDIO;
     stream_count_sent(to, rtp.len);
 }
 

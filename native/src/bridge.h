@@ -1,10 +1,11 @@
 /* Two streams bridged: what either accepts leaves through the other, undecoded.
  *
- * A packet that stream_receive has accepted (source, payload type, size, SSRC and all that is counted of it) goes
- * on at once, in place: a new header is written in front of its payload, and CSRCs, extensions and padding stay
- * behind. It has the SSRC and payload type of the stream that sends it, and numbers that continue what that
- * stream sent before (relay.h). Telephone events are reported here and go on if both sides have them in the same
- * clock. RTCP ends here: each side is told of its own way. Timeout, statistics and reports are as ever.
+ * A packet that stream_receive has accepted (source, payload type, size, SSRC and all that is counted of
+ * it) goes on at once, in place: a new header is written in front of its payload, and CSRCs, extensions and
+ * padding stay behind. It has the SSRC and payload type of the stream that sends it, and numbers that
+ * continue what that stream sent before (relay.h). Telephone events are reported here and go on if both
+ * sides have them in the same clock; comfort noise goes on if the side that sends it may send it by itself.
+ * RTCP ends here: each side is told of its own way. Timeout, statistics and reports are as ever.
  *
  * Each direction is by itself. A stream's tick sends what nobody else does:
  *   own words    PCM that is queued, or keys that are pressed: while there are any, they replace the packets
@@ -53,8 +54,8 @@ bool bridge_listens(const struct stream *stream);
 
 /* An accepted packet of `from`, whose payload lies in writable memory with RTP_HEADER bytes in front of it and
  * SRTP_GROWTH behind it, goes on: fills in `out`, whose `len` stays 0 if it does not. */
-void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, bool audio, int64_t now_us,
-                 struct media_relay *out);
+void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, enum rtp_content content,
+                 int64_t now_us, struct media_relay *out);
 
 /* The sender of what comes is another one from now on. */
 void bridge_new_source(struct stream *from);

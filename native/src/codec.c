@@ -9,6 +9,11 @@
 
 enum { G722_RATE_HZ = 16000, G722_CLOCK_HZ = 8000 }; /* RFC 3551 section 4.5.2: an old mistake, kept */
 
+struct g722_pair {
+    struct g722 decoder;
+    struct g722 encoder;
+};
+
 static int open_8k(struct codec *codec, const struct media_params *params)
 {
     (void)codec;
@@ -27,19 +32,18 @@ static int open_g722(struct codec *codec, const struct media_params *params)
 {
     if (params->rate_hz != G722_RATE_HZ || codec_clock_hz(params) != G722_CLOCK_HZ)
         return -EINVAL;
-    struct g722 *both = malloc(2 * sizeof *both);
-    if (both == NULL)
+    struct g722_pair *pair = malloc(sizeof *pair);
+    if (pair == NULL)
         return -ENOMEM;
-    g722_init(&both[0]);
-    g722_init(&both[1]);
-    codec->decoder = &both[0];
-    codec->encoder = &both[1];
+    g722_init(&pair->decoder);
+    g722_init(&pair->encoder);
+    codec->state = pair;
     return 0;
 }
 
 static void close_g722(struct codec *codec)
 {
-    free(codec->decoder);
+    free(codec->state);
 }
 
 static void close_nothing(struct codec *codec)
@@ -80,7 +84,7 @@ static int decode_g722(struct codec *codec, const uint8_t *payload, size_t len, 
 {
     if (len == 0 || 2 * len > room)
         return -EBADMSG;
-    g722_decode(codec->decoder, payload, pcm, len);
+    g722_decode(&((struct g722_pair *)codec->state)->decoder, payload, pcm, len);
     return (int)(2 * len);
 }
 
@@ -110,7 +114,7 @@ static int encode_l16(struct codec *codec, const int16_t *pcm, size_t n, uint8_t
 
 static int encode_g722(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload)
 {
-    g722_encode(codec->encoder, pcm, payload, n / 2);
+    g722_encode(&((struct g722_pair *)codec->state)->encoder, pcm, payload, n / 2);
     return (int)(n / 2);
 }
 

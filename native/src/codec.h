@@ -14,8 +14,6 @@
 
 enum {
     CODEC_OPUS_CLOCK_HZ = 48000, /* whatever the PCM rate is (RFC 7587 section 4.1) */
-    CODEC_OPUS_BITRATE = 32000, /* bit/s: transparent for speech at full band */
-    CODEC_OPUS_COMPLEXITY = 5,  /* half the processor time of 10 */
     CODEC_OPUS_PACKET_MAX = 5760, /* samples of 120 ms, the longest packet there is */
 };
 
@@ -27,11 +25,17 @@ struct codec_type {
      * -ENOMEM. */
     int (*open)(struct codec *codec, const struct media_params *params);
     void (*close)(struct codec *codec);
+    /* Adopt other options while in use; NULL: it has none. */
+    void (*tune)(struct codec *codec, const struct media_params *params);
     /* Samples decoded into pcm (at least 1), or -EBADMSG for a payload that is not the codec's. */
     int (*decode)(struct codec *codec, const uint8_t *payload, size_t len, int16_t *pcm, size_t room);
     /* Make up n samples of what was lost; NULL if the codec cannot, and the caller does it. */
     void (*conceal)(struct codec *codec, int16_t *pcm, size_t n);
-    /* Bytes encoded from one frame into room for MEDIA_PAYLOAD_MAX bytes, or -EIO. */
+    /* Decode n samples of a lost payload from what the next one repeats of it; false if it does not. NULL if
+     * the codec never does. */
+    bool (*recover)(struct codec *codec, const uint8_t *next, size_t len, int16_t *pcm, size_t n);
+    /* Bytes encoded from one frame into room for MEDIA_PAYLOAD_MAX bytes, 0 if nothing need be sent, or
+     * -EIO. */
     int (*encode)(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload);
     /* Most samples that a payload of MEDIA_PAYLOAD_MAX bytes decodes to. */
     size_t packet_max;
@@ -39,8 +43,7 @@ struct codec_type {
 
 struct codec {
     const struct codec_type *type;
-    void *decoder; /* G.722 and Opus */
-    void *encoder;
+    void *state; /* G.722 and Opus */
 };
 
 extern const struct codec_type codec_opus; /* codec_opus.c, if the build has it */

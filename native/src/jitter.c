@@ -47,20 +47,25 @@ static void slot_fill(struct jitter *jitter, struct jitter_slot *slot, const uin
     jitter->waiting++;
 }
 
-/* Empty a slot; the payload goes to `payload` unless that is NULL. */
-static void slot_drain(struct jitter *jitter, struct jitter_slot *slot, uint8_t *payload)
+static void slot_copy(const struct jitter *jitter, const struct jitter_slot *slot, uint8_t *payload)
 {
     uint8_t block = slot->first_block;
-    for (size_t left = slot->len; left > 0;) {
-        size_t part = left < JITTER_BLOCK ? left : JITTER_BLOCK;
+    for (size_t done = 0; done < slot->len; done += JITTER_BLOCK) {
+        size_t left = slot->len - done;
+        memcpy(payload + done, jitter->blocks[block], left < JITTER_BLOCK ? left : JITTER_BLOCK);
+        block = jitter->next_block[block];
+    }
+}
+
+static void slot_drain(struct jitter *jitter, struct jitter_slot *slot)
+{
+    uint8_t block = slot->first_block;
+    for (size_t done = 0; done < slot->len; done += JITTER_BLOCK) {
         uint8_t next = jitter->next_block[block];
-        if (payload != NULL)
-            memcpy(payload + (slot->len - left), jitter->blocks[block], part);
         jitter->next_block[block] = jitter->free_block;
         jitter->free_block = block;
         jitter->free_blocks++;
         block = next;
-        left -= part;
     }
     slot->len = 0;
     jitter->waiting--;
@@ -74,7 +79,7 @@ static void discard_next(struct jitter *jitter)
 
 void jitter_init(struct jitter *jitter, counter *counters, uint32_t frame)
 {
-    memset(jitter, 0, sizeof *jitter);
+    memset(jitter, 0, offsetof(struct jitter, blocks));
     jitter->counters = counters;
     delay_init(&jitter->delay, frame);
     arena_reset(jitter);
@@ -142,12 +147,12 @@ static void learn(struct jitter *jitter, uint16_t seq, uint32_t timestamp, uint3
     jitter->start = now + (uint32_t)(wait > 0 ? wait : 0);
 }
 
-void jitter_insert(struct jitter *jitter, uint16_t seq, uint32_t timestamp, const uint8_t *payload, size_t len,
-                   uint32_t now)
+void jitter_insert(struct jitter *jitter, const struct jitter_packet *packet, uint32_t now)
 {
+    uint16_t seq = packet->seq;
     if (!in_time(jitter, seq)) {
         counter_add(&jitter->counters[LATE], 1);
-        learn_from_late(jitter, seq, timestamp, now);
+        learn_from_late(jitter, seq, packet->timestamp, now);
         return;
     }
     struct jitter_slot *slot = slot_of(jitter, seq);
@@ -155,17 +160,18 @@ void jitter_insert(struct jitter *jitter, uint16_t seq, uint32_t timestamp, cons
         counter_add(&jitter->counters[DUPLICATE], 1);
         return;
     }
-    learn(jitter, seq, timestamp, now);
-    while (jitter->free_blocks < blocks_for(len) && jitter->next_seq != seq)
+    learn(jitter, seq, packet->timestamp, now);
+    while (jitter->free_blocks < blocks_for(packet->len) && jitter->next_seq != seq)
         discard_next(jitter);
-    if (jitter->free_blocks < blocks_for(len)) {
+    if (jitter->free_blocks < blocks_for(packet->len)) {
         counter_add(&jitter->counters[DISCARDED], 1);
         return;
     }
     if (jitter->waiting == 0 || distance(jitter->last_seq, seq) > 0)
         jitter->last_seq = seq;
-    slot->timestamp = timestamp;
-    slot_fill(jitter, slot, payload, len);
+    slot->timestamp = packet->timestamp;
+    slot->noise = packet->noise;
+    slot_fill(jitter, slot, packet->payload, packet->len);
 }
 
 bool jitter_ready(struct jitter *jitter, uint32_t now)
@@ -187,26 +193,19 @@ void jitter_trim(struct jitter *jitter, size_t span)
         discard_next(jitter);
 }
 
-bool jitter_peek(const struct jitter *jitter, uint32_t *timestamp)
+const struct jitter_slot *jitter_peek(const struct jitter *jitter)
 {
     const struct jitter_slot *slot = &jitter->slots[jitter->next_seq % JITTER_SLOTS];
-    *timestamp = slot->timestamp;
-    return slot->len > 0;
+    return slot->len > 0 ? slot : NULL;
 }
 
-size_t jitter_look(const struct jitter *jitter, size_t ahead, uint8_t *payload, uint16_t *seq,
-                   uint32_t *timestamp)
+bool jitter_look(const struct jitter *jitter, size_t ahead, uint8_t *payload, struct jitter_packet *packet)
 {
-    *seq = (uint16_t)(jitter->next_seq + ahead);
-    const struct jitter_slot *slot = &jitter->slots[*seq % JITTER_SLOTS];
-    uint8_t block = slot->first_block;
-    for (size_t done = 0; done < slot->len; done += JITTER_BLOCK) {
-        size_t left = slot->len - done;
-        memcpy(payload + done, jitter->blocks[block], left < JITTER_BLOCK ? left : JITTER_BLOCK);
-        block = jitter->next_block[block];
-    }
-    *timestamp = slot->timestamp;
-    return slot->len;
+    uint16_t seq = (uint16_t)(jitter->next_seq + ahead);
+    const struct jitter_slot *slot = &jitter->slots[seq % JITTER_SLOTS];
+    slot_copy(jitter, slot, payload);
+    *packet = (struct jitter_packet){seq, slot->timestamp, payload, slot->len, slot->noise};
+    return slot->len > 0;
 }
 
 size_t jitter_take(struct jitter *jitter, uint8_t *payload)
@@ -214,8 +213,10 @@ size_t jitter_take(struct jitter *jitter, uint8_t *payload)
     struct jitter_slot *slot = slot_of(jitter, jitter->next_seq++);
     size_t len = slot->len;
     jitter->missed = jitter->missed << 1 | (len == 0);
+    if (len > 0 && payload != NULL)
+        slot_copy(jitter, slot, payload);
     if (len > 0)
-        slot_drain(jitter, slot, payload);
+        slot_drain(jitter, slot);
     return len;
 }
 

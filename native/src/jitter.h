@@ -61,6 +61,7 @@ struct jitter_slot {
     uint32_t timestamp;
     uint16_t len; /* 0: nothing waits here */
     uint8_t first_block;
+    bool noise; /* comfort noise, no audio */
 };
 
 struct jitter {
@@ -78,7 +79,7 @@ struct jitter {
     uint8_t free_blocks;
     struct jitter_slot slots[JITTER_SLOTS];
     uint8_t next_block[JITTER_BLOCKS];
-    uint8_t blocks[JITTER_BLOCKS][JITTER_BLOCK];
+    uint8_t blocks[JITTER_BLOCKS][JITTER_BLOCK]; /* last, and not touched before it is used */
 };
 
 /* `frame`: 20 ms on the RTP clock. */
@@ -90,19 +91,25 @@ void jitter_reset(struct jitter *jitter);
 /* The waiting packets have gone another way: a reset at which they count RELAYED. */
 void jitter_leave(struct jitter *jitter);
 
-/* Copy the packet that is `ahead` places behind next_seq into room for MEDIA_PAYLOAD_MAX bytes, and leave it where
- * it is: ahead < JITTER_SLOTS. Returns its length, 0 if it does not wait. */
-size_t jitter_look(const struct jitter *jitter, size_t ahead, uint8_t *payload, uint16_t *seq,
-                   uint32_t *timestamp);
+/* A packet's payload and what its header says of it. */
+struct jitter_packet {
+    uint16_t seq;
+    uint32_t timestamp;
+    const uint8_t *payload;
+    size_t len; /* 1 to MEDIA_PAYLOAD_MAX */
+    bool noise; /* comfort noise, no audio */
+};
+
+/* Copy the packet that is `ahead` places behind next_seq, its payload into room for MEDIA_PAYLOAD_MAX bytes, and
+ * leave it where it is: ahead < JITTER_SLOTS. False if it does not wait. */
+bool jitter_look(const struct jitter *jitter, size_t ahead, uint8_t *payload, struct jitter_packet *packet);
 
 /* True if a packet is so far from next_seq that the sender must have started anew (after a hold, say): the
  * caller resets before it inserts. */
 bool jitter_is_jump(const struct jitter *jitter, uint16_t seq);
 
-/* Store a packet that is no jump: 1 <= len <= MEDIA_PAYLOAD_MAX. LATE and DUPLICATE ones are counted and
- * dropped. `now` is on the RTP clock. */
-void jitter_insert(struct jitter *jitter, uint16_t seq, uint32_t timestamp, const uint8_t *payload, size_t len,
-                   uint32_t now);
+/* Store a packet that is no jump. LATE and DUPLICATE ones are counted and dropped. `now` is on the RTP clock. */
+void jitter_insert(struct jitter *jitter, const struct jitter_packet *packet, uint32_t now);
 
 /* True if packets are to be played now; moves on from FILLING when the wait is over. */
 bool jitter_ready(struct jitter *jitter, uint32_t now);
@@ -113,8 +120,8 @@ size_t jitter_span(const struct jitter *jitter);
 /* Discard the oldest until the span is at most `span`. */
 void jitter_trim(struct jitter *jitter, size_t span);
 
-/* Whether next_seq's packet waits, and its timestamp. */
-bool jitter_peek(const struct jitter *jitter, uint32_t *timestamp);
+/* The slot of next_seq's packet, NULL if it is not there. */
+const struct jitter_slot *jitter_peek(const struct jitter *jitter);
 
 /* Take next_seq's packet into room for MEDIA_PAYLOAD_MAX bytes and move on. Returns its length; 0 if it is
  * not there, and then moves on all the same. */

@@ -113,8 +113,7 @@ struct stream *leg_stream(struct leg *leg)
     return leg->stream;
 }
 
-/* Neither leg is bridged any more, as far as this thread is concerned. */
-static void forget_bridge(struct leg *leg)
+void leg_forget_bridge(struct leg *leg)
 {
     if (leg->bridged == NULL)
         return;
@@ -148,7 +147,7 @@ int leg_connect(struct leg *leg, const struct media_params *params)
     /* Samples of another rate must not be played. */
     if (leg->codec != params->codec || leg->rate_hz != params->rate_hz) {
         downlink_open(&leg->stream->downlink);
-        forget_bridge(leg);
+        leg_forget_bridge(leg);
     }
     leg->codec = params->codec;
     leg->rate_hz = params->rate_hz;
@@ -170,14 +169,15 @@ int leg_tap(struct leg *leg, bool on)
 int leg_bridge(struct leg *one, struct leg *other)
 {
     if (one == other || one->plane != other->plane || one->codec < 0 || one->codec != other->codec
-        || one->rate_hz != other->rate_hz || one->closing || other->closing)
+        || one->rate_hz != other->rate_hz || one->closing || other->closing || one->room != NULL
+        || other->room != NULL)
         return -EINVAL;
     struct command *command = reserve(one, COMMAND_BRIDGE);
     if (command == NULL)
         return -EAGAIN;
     command->other = other;
-    forget_bridge(one);
-    forget_bridge(other);
+    leg_forget_bridge(one);
+    leg_forget_bridge(other);
     one->bridged = other;
     other->bridged = one;
     submit(one);
@@ -190,7 +190,7 @@ int leg_unbridge(struct leg *leg)
         return 0;
     if (reserve(leg, COMMAND_UNBRIDGE) == NULL)
         return -EAGAIN;
-    forget_bridge(leg);
+    leg_forget_bridge(leg);
     submit(leg);
     return 0;
 }
@@ -232,7 +232,7 @@ void leg_close(struct leg *leg)
     if (leg->closing)
         return;
     leg->closing = true;
-    forget_bridge(leg);
+    leg_forget_bridge(leg);
     leg->room = NULL;
     reserve_from(leg, COMMAND_CLOSE, true);
     submit(leg);

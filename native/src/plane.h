@@ -169,4 +169,7 @@ struct plane {
 struct command *plane_reserve(struct plane *plane, enum command_kind kind, bool last);
 void plane_submit(struct plane *plane);
 
+/* The caller's thread: neither this leg nor the other one is bridged any more. */
+void leg_forget_bridge(struct leg *leg);
+
 #endif

@@ -22,13 +22,14 @@ int playout_open(struct playout **playout, const struct media_params *params)
     size_t frame = (size_t)params->rate_hz / MEDIA_TICKS_PER_SECOND;
     struct playout *made = NULL;
     if (error == 0) {
-        made = calloc(1, sizeof *made + (2 * frame + codec.type->packet_max) * sizeof(int16_t));
+        made = malloc(sizeof *made + (2 * frame + codec.type->packet_max) * sizeof(int16_t));
         error = made == NULL ? -ENOMEM : 0;
     }
     if (error != 0) {
         codec_close(&codec);
         return error;
     }
+    memset(made, 0, offsetof(struct playout, jitter)); /* what comes behind is not touched before it is used */
     made->codec = codec;
     made->played = made->pcm + frame + codec.type->packet_max;
     made->codec_id = params->codec;
@@ -63,6 +64,7 @@ void playout_reset(struct playout *playout)
     playout->conceal_run = 0;
     playout->empty_run = 0;
     memset(&playout->loudness, 0, sizeof playout->loudness);
+    memset(&playout->comfort, 0, sizeof playout->comfort);
 }
 
 void playout_leave(struct playout *playout)
@@ -93,17 +95,20 @@ static int32_t ticks_of(const struct playout *playout, size_t n)
     return (int32_t)(n * playout->frame_ticks / playout->frame);
 }
 
-void playout_insert(struct playout *playout, uint16_t seq, uint32_t timestamp, const uint8_t *payload,
-                    size_t len, int64_t now_us)
+bool playout_takes_noise(const struct playout *playout)
 {
-    if (jitter_is_jump(&playout->jitter, seq))
-        playout_reset(playout);
-    jitter_insert(&playout->jitter, seq, timestamp, payload, len, rtp_clock(playout, now_us));
+    return playout->codec.type->conceal == NULL;
 }
 
-static void append_concealed(struct playout *playout, size_t n)
+void playout_insert(struct playout *playout, const struct jitter_packet *packet, int64_t now_us)
 {
-    int16_t *out = playout->pcm + playout->waiting;
+    if (jitter_is_jump(&playout->jitter, packet->seq))
+        playout_reset(playout);
+    jitter_insert(&playout->jitter, packet, rtp_clock(playout, now_us));
+}
+
+static void conceal(struct playout *playout, int16_t *out, size_t n)
+{
     if (playout->codec.type->conceal != NULL) {
         playout->codec.type->conceal(&playout->codec, out, n);
     } else {
@@ -112,8 +117,20 @@ static void append_concealed(struct playout *playout, size_t n)
             out[i] = (int16_t)((playout->history[i % playout->frame] * gain) >> 15);
     }
     playout->conceal_run++;
+}
+
+/* Make up n samples, for a packet that is `missing` or because none is there; true if they conceal something:
+ * a pause has no packets. */
+static bool append_made_up(struct playout *playout, size_t n, bool missing)
+{
+    int16_t *out = playout->pcm + playout->waiting;
+    if (playout->comfort.on)
+        comfort_fill(&playout->comfort, out, n);
+    else
+        conceal(playout, out, n);
     playout->waiting += n;
-    playout->tail_concealed = true;
+    playout->tail_concealed = missing || !playout->comfort.on;
+    return playout->tail_concealed;
 }
 
 static void remember(struct playout *playout, const int16_t *pcm, size_t n)
@@ -134,13 +151,14 @@ static int32_t waited(const struct playout *playout, uint32_t timestamp, uint32_
 static bool should_add(struct playout *playout, uint32_t now)
 {
     struct jitter *jitter = &playout->jitter;
-    uint32_t timestamp;
-    if (!jitter_peek(jitter, &timestamp))
+    const struct jitter_slot *next = jitter_peek(jitter);
+    if (next == NULL)
         return false;
     int32_t half = (int32_t)playout->frame_ticks / 2;
-    bool too_little = waited(playout, timestamp, now) < delay_needed(&jitter->delay) - half;
+    bool too_little = waited(playout, next->timestamp, now) < delay_needed(&jitter->delay) - half;
+    bool quiet = playout->comfort.on || loudness_is_quiet(&playout->loudness);
     jitter->grow &= too_little;
-    return too_little && (jitter->grow || loudness_is_quiet(&playout->loudness));
+    return too_little && (jitter->grow || quiet);
 }
 
 /* True if there is delay to spare for the packet of n samples just taken, it is quiet, and others follow. */
@@ -152,19 +170,31 @@ static bool should_drop(const struct playout *playout, uint32_t timestamp, size_
     return loudness_is_quiet(&playout->loudness) && spare >= 0 && jitter_span(jitter) * n > playout->frame;
 }
 
-/* Take the next packet and decode it behind the waiting samples, unless it is dropped; false if it is missing
- * or not the codec's. */
-static bool append_next(struct playout *playout, uint32_t now)
+/* The packet is missing, but the one after it waits and may repeat what was in it. */
+static bool append_recovered(struct playout *playout)
 {
     uint8_t payload[MEDIA_PAYLOAD_MAX];
-    uint32_t timestamp;
-    bool present = jitter_peek(&playout->jitter, &timestamp);
-    size_t len = jitter_take(&playout->jitter, payload);
-    if (!present)
+    struct jitter_packet next;
+    struct codec *codec = &playout->codec;
+    size_t n = playout->packet_samples;
+    if (codec->type->recover == NULL || !jitter_look(&playout->jitter, 0, payload, &next)
+        || !codec->type->recover(codec, payload, next.len, playout->pcm + playout->waiting, n))
         return false;
+    counter_add(&playout->jitter.counters[RECOVERED], 1);
+    playout->conceal_run = 0;
+    playout->waiting += n;
+    playout->tail_concealed = false;
+    return true;
+}
+
+/* Decode a packet behind the waiting samples, unless it is dropped; false if it is not the codec's. */
+static bool append_decoded(struct playout *playout, const uint8_t *payload, size_t len, uint32_t timestamp,
+                           uint32_t now)
+{
     struct codec *codec = &playout->codec;
     counter *counters = playout->jitter.counters;
     int16_t *out = playout->pcm + playout->waiting;
+    playout->comfort.on = false;
     int decoded = codec->type->decode(codec, payload, len, out, codec->type->packet_max);
     if (decoded <= 0) {
         counter_add(&counters[MALFORMED], 1);
@@ -187,15 +217,34 @@ static bool append_next(struct playout *playout, uint32_t now)
     return true;
 }
 
-/* Make up the rest of a frame for which nothing waits. */
-static void starve(struct playout *playout)
+/* Take the next packet; false if it is missing for good or not the codec's. Comfort noise says what silence
+ * sounds like and takes no time. */
+static bool append_next(struct playout *playout, uint32_t now)
 {
-    append_concealed(playout, playout->frame - playout->waiting);
+    uint8_t payload[MEDIA_PAYLOAD_MAX];
+    const struct jitter_slot *next = jitter_peek(&playout->jitter);
+    bool noise = next != NULL && next->noise;
+    uint32_t timestamp = next != NULL ? next->timestamp : 0;
+    size_t len = jitter_take(&playout->jitter, payload);
+    if (len == 0)
+        return append_recovered(playout);
+    if (!noise)
+        return append_decoded(playout, payload, len, timestamp, now);
+    comfort_hear(&playout->comfort, payload);
+    counter_add(&playout->jitter.counters[PLAYED], 1);
+    return true;
+}
+
+/* Make up the rest of a frame for which nothing waits; true if that conceals something. */
+static bool starve(struct playout *playout)
+{
+    bool concealed = append_made_up(playout, playout->frame - playout->waiting, false);
     jitter_starve(&playout->jitter);
     if (++playout->empty_run == EMPTY_TICKS) {
         playout->empty_run = 0;
         jitter_dry(&playout->jitter);
     }
+    return concealed;
 }
 
 /* Have a whole frame waiting; true if something was made up for it. */
@@ -204,15 +253,12 @@ static bool fill(struct playout *playout, uint32_t now)
     bool concealed = false;
     while (playout->waiting < playout->frame) {
         if (jitter_span(&playout->jitter) == 0) {
-            starve(playout);
-            concealed = true;
+            concealed |= starve(playout);
         } else if (should_add(playout, now)) {
             playout->loudness.quiet_packets = 0;
-            append_concealed(playout, playout->frame);
-            concealed = true;
+            concealed |= append_made_up(playout, playout->frame, false);
         } else if (!append_next(playout, now)) {
-            append_concealed(playout, playout->packet_samples);
-            concealed = true;
+            concealed |= append_made_up(playout, playout->packet_samples, true);
         }
     }
     return concealed;
@@ -224,6 +270,8 @@ bool playout_tick(struct playout *playout, int64_t now_us, int16_t *frame)
     uint32_t now = rtp_clock(playout, now_us);
     if (!jitter_ready(&playout->jitter, now)) {
         memset(frame, 0, bytes);
+        if (playout->comfort.on)
+            comfort_fill(&playout->comfort, frame, playout->frame);
         return false;
     }
     if (jitter_span(&playout->jitter) * playout->packet_samples > SPAN_MAX_FRAMES * playout->frame) {

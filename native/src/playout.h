@@ -1,14 +1,16 @@
 /* One negotiated codec, and the receive side whose size depends on it: packets that come when they like
  * turn into one frame every 20 ms.
  *
- * Missing audio is made up: by the codec's own concealment if it has one, else by repeating the last
- * frame that was really decoded, ever fainter. The delay is changed here, a frame at a time, as told in
- * jitter.h. Nothing here allocates between open and close.
+ * Missing audio is made up: by the codec's own concealment if it has one, else by repeating the last frame
+ * that was really decoded, ever fainter; in a pause that the sender announced it is comfort noise. The
+ * delay is changed here, a frame at a time, as told in jitter.h. Nothing here allocates between open and
+ * close.
  */
 #ifndef CLUTCH_PLAYOUT_H
 #define CLUTCH_PLAYOUT_H
 
 #include "codec.h"
+#include "comfort.h"
 #include "jitter.h"
 #include "loudness.h"
 
@@ -25,9 +27,10 @@ struct playout {
     uint32_t empty_run;    /* ticks that found no packet since then */
     bool tail_concealed;   /* the last block in pcm was made up; what a tick leaves over is part of it */
     struct loudness loudness;
-    struct jitter jitter;
+    struct comfort comfort; /* on in a pause that the sender told us of */
     int16_t history[MEDIA_FRAME_MAX]; /* the last `frame` decoded samples */
     int16_t *played;                  /* the last frame, kept by playout_keep; part of pcm */
+    struct jitter jitter;             /* begins with playout_attach */
     int16_t pcm[];                    /* room for a frame and the longest packet, and `played` */
 };
 
@@ -49,9 +52,11 @@ void playout_leave(struct playout *playout);
 /* Keep what was played in this tick as `played`; NULL is silence. */
 void playout_keep(struct playout *playout, const int16_t *frame);
 
-/* A packet's payload came: 1 <= len <= MEDIA_PAYLOAD_MAX. */
-void playout_insert(struct playout *playout, uint16_t seq, uint32_t timestamp, const uint8_t *payload,
-                    size_t len, int64_t now_us);
+/* True if the codec leaves comfort noise to RFC 3389: then it may come. */
+bool playout_takes_noise(const struct playout *playout);
+
+/* A packet came. */
+void playout_insert(struct playout *playout, const struct jitter_packet *packet, int64_t now_us);
 
 /* Play the next frame into room for playout->frame samples. True if any of it was made up. */
 bool playout_tick(struct playout *playout, int64_t now_us, int16_t *frame);

@@ -23,6 +23,7 @@ void room_sit(const struct command *command)
     struct seat *seat = command->seat;
     struct room *room = seat->room;
     struct leg *leg = command->leg;
+    stream_unbridge(leg->stream);
     room_rise(leg);
     reactor_leave_phase(leg);
     if (!room->placed)
@@ -157,11 +158,13 @@ int room_join(struct room *room, struct leg *leg, const struct mix_params *param
     seat->room = room;
     seat->leg = leg;
     int error = command_seat(room, leg, COMMAND_JOIN, params, ear, seat);
-    if (error != 0)
+    if (error != 0) {
         free(seat);
-    else
-        leg->room = room;
-    return error;
+        return error;
+    }
+    leg_forget_bridge(leg);
+    leg->room = room;
+    return 0;
 }
 
 int room_set(struct room *room, struct leg *leg, const struct mix_params *params, struct leg *ear)

@@ -6,6 +6,9 @@
  * ever. A tap or a recording of a leg has as uplink what the leg says and as downlink what it hears. While a
  * key is sent to a leg, or it is on hold, it hears nothing, and the others go on.
  *
+ * Joining ends a bridge (bridge.h), gently, and a leg in a room cannot be bridged: two legs of one codec are
+ * better off bridged, and when a third comes all three join a room.
+ *
  * The caller's thread opens and closes rooms and lets legs in and out; like those of legs, these commands are
  * refused with -EAGAIN if the ring is full, but closing is not: there are at most as many rooms as ports. A
  * leg is in one room at a time: joining another one, or closing, leaves the first. A `seat` is what a leg has

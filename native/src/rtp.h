@@ -8,6 +8,9 @@
 
 enum { RTP_HEADER = 12, RTP_COMFORT_NOISE = 13, RTP_PAYLOAD_TYPE_MAX = 127 };
 
+/* What a packet of a stream carries: comfort noise is RFC 3389's, keys are RFC 4733's telephone events. */
+enum rtp_content { RTP_NOTHING, RTP_AUDIO, RTP_NOISE, RTP_KEY };
+
 /* One parsed packet; `payload` points into the datagram and may be empty. */
 struct rtp_packet {
     const uint8_t *payload;

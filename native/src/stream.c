@@ -101,6 +101,8 @@ void stream_connect(struct stream *stream, const struct media_params *params, st
 {
     if (stream_changes_codec(stream, params))
         adopt_playout(stream, &parts->playout, now_us);
+    else if (stream->playout->codec.type->tune != NULL)
+        stream->playout->codec.type->tune(&stream->playout->codec, params);
     adopt_key(&stream->sealer, &parts->sealer);
     adopt_key(&stream->opener, &parts->opener);
     source_signal(&stream->source, !same_endpoint(&stream->params.remote, &params->remote), now_us);
@@ -126,6 +128,7 @@ int stream_prepare(const struct stream *stream, const struct media_params *param
 {
     bool valid = params->payload_type >= 0 && params->payload_type <= RTP_PAYLOAD_TYPE_MAX
                  && params->telephone_event >= -1 && params->telephone_event <= RTP_PAYLOAD_TYPE_MAX
+                 && params->comfort_noise >= 0 && params->comfort_noise <= RTP_PAYLOAD_TYPE_MAX
                  && params->timeout_ms >= 0 && params->event_clock_hz >= 0;
     *parts = (struct stream_parts){0};
     int error = valid ? playout_open(&parts->playout, params) : -EINVAL;
@@ -285,6 +288,22 @@ static void admit_ssrc(struct stream *stream, uint32_t ssrc)
     stream->peer_known = true;
 }
 
+uint8_t stream_noise_payload_type(const struct stream *stream)
+{
+    int32_t agreed = stream->params.comfort_noise;
+    return (uint8_t)(agreed != 0 ? agreed : RTP_COMFORT_NOISE);
+}
+
+/* What a payload type means here. */
+static enum rtp_content content_of(const struct stream *stream, uint8_t payload_type)
+{
+    if (payload_type == stream->params.telephone_event)
+        return RTP_KEY;
+    if (payload_type == stream->params.payload_type)
+        return RTP_AUDIO;
+    return payload_type == stream_noise_payload_type(stream) ? RTP_NOISE : RTP_NOTHING;
+}
+
 /* An accepted packet, as our reports will tell of it. */
 static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bool audio, int64_t now_us)
 {
@@ -315,13 +334,14 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
     }
     if (stream->playout == NULL || !stream->params.receive)
         return;
-    bool audio = rtp.payload_type == stream->params.payload_type;
-    if (!audio && rtp.payload_type != stream->params.telephone_event) {
-        if (rtp.payload_type != RTP_COMFORT_NOISE)
-            count(stream, WRONG_PAYLOAD);
+    enum rtp_content content = content_of(stream, rtp.payload_type);
+    if (content == RTP_NOTHING) {
+        count(stream, WRONG_PAYLOAD);
         return;
     }
-    if (audio ? rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX : rtp.len < DTMF_PAYLOAD) {
+    if (content == RTP_NOISE && !playout_takes_noise(stream->playout))
+        return;
+    if (content == RTP_KEY ? rtp.len < DTMF_PAYLOAD : rtp.len == 0 || rtp.len > MEDIA_PAYLOAD_MAX) {
         count(stream, MALFORMED);
         return;
     }
@@ -334,15 +354,16 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
     stream->received_us = now_us;
     stream->timed_out = false;
     admit_ssrc(stream, rtp.ssrc);
-    note_arrival(stream, &rtp, audio, now_us);
-    if (!audio)
+    note_arrival(stream, &rtp, content != RTP_KEY, now_us);
+    struct jitter_packet sound = {rtp.seq, rtp.timestamp, rtp.payload, rtp.len, content == RTP_NOISE};
+    if (content == RTP_KEY)
         hear_key(stream, &rtp, now_us);
     else if (bridge_listens(stream))
-        playout_insert(stream->playout, rtp.seq, rtp.timestamp, rtp.payload, rtp.len, now_us);
+        playout_insert(stream->playout, &sound, now_us);
     else
         count(stream, RELAYED);
     if (stream->bridge.to != NULL)
-        bridge_pass(stream, packet + (rtp.payload - packet), rtp, audio, now_us, relay);
+        bridge_pass(stream, packet + (rtp.payload - packet), rtp, content, now_us, relay);
 }
 
 /* ---- the tick ---- */
@@ -367,16 +388,25 @@ static void send_packet(struct stream *stream, struct media_tick *tick, struct r
 static void send_audio(struct stream *stream, struct media_tick *tick)
 {
     struct codec *codec = &stream->playout->codec;
-    int len = codec->type->encode(codec, tick->downlink, stream->playout->frame, tick->packet + RTP_HEADER);
-    if (len < 0)
+    size_t frame = stream->playout->frame;
+    uint8_t *payload = tick->packet + RTP_HEADER;
+    int len = -1;
+    if (stream->params.dtx && playout_takes_noise(stream->playout))
+        len = comfort_send(&stream->quiet, tick->downlink, frame, payload);
+    bool noise = len >= 0;
+    if (!noise)
+        len = codec->type->encode(codec, tick->downlink, frame, payload);
+    bool marker = !stream->audio_sent && !noise;
+    if (len >= 0)
+        stream->audio_sent = len > 0 && !noise; /* what comes after silence is marked (RFC 3551 section 4.1) */
+    if (len <= 0)
         return;
     struct rtp_packet rtp = {
-        .payload_type = (uint8_t)stream->params.payload_type,
-        .marker = !stream->audio_sent,
+        .payload_type = noise ? stream_noise_payload_type(stream) : (uint8_t)stream->params.payload_type,
+        .marker = marker,
         .timestamp = stream->next.timestamp,
         .len = (size_t)len,
     };
-    stream->audio_sent = true;
     send_packet(stream, tick, &rtp);
 }
 

@@ -57,9 +57,10 @@ struct stream {
     struct relay_numbers next; /* of the next packet */
     uint32_t ssrc;
     uint32_t peer_ssrc;
+    uint32_t quiet; /* soft frames in a row (comfort.h) */
     struct bridge bridge;
     bool peer_known;
-    bool audio_sent;
+    bool audio_sent; /* the last packet was audio, and nothing was left out since */
     bool timed_out;
     uint32_t event_count;
     struct media_event events[STREAM_EVENTS];
@@ -98,6 +99,9 @@ const struct endpoint *stream_destination(const struct stream *stream);
 
 /* In which the durations of telephone events count; their timestamps are on the clock of the audio. */
 uint32_t stream_event_clock_hz(const struct stream *stream);
+
+/* The payload type of comfort noise. */
+uint8_t stream_noise_payload_type(const struct stream *stream);
 
 /* Protect a packet in place, if the stream has keys, SRTP_GROWTH bytes of room behind it; its new length, 0 if
  * it must not be sent. */

@@ -13,6 +13,7 @@ from clutch.media.bridge import Relayed
 from clutch.media.params import Address, RtpParams
 from clutch.media.stream import DueReport, TwinStream
 from clutch.media.uplink import Idle
+from clutch.net.native_plane import native_params
 from clutch.net.protection import Protection
 from clutch.net.reports import read_report, write_report
 from clutch.wire.errors import MalformedPacket
@@ -222,23 +223,7 @@ class NativeUnderTest:
 
     def connect(self, params: RtpParams, now_us: int) -> None:
         """See `StreamUnderTest`."""
-        codec = params.codec
-        event = -1 if params.telephone_event is None else params.telephone_event
-        flags = (params.send, params.receive, params.timeout_ms, params.learn)
-        clocks = (codec.rtp_clock_hz, params.duration_clock_hz)
-        keys = native.Keys(*attrs.astuple(params.keys)) if params.keys else None
-        native_params = native.Params(
-            params.remote,
-            codec.name,
-            codec.rate_hz,
-            codec.payload_type,
-            event,
-            *flags,
-            params.rtcp,
-            *clocks,
-            keys,
-        )
-        self._core.connect(native_params, now_us)
+        self._core.connect(native_params(params), now_us)
         self._connected = True
 
     def receive(self, data: bytes, source: Address, now_us: int) -> RelayedPacket | None:

@@ -22,8 +22,8 @@ def some_params(side: int, chance: random.Random) -> RtpParams:
     stated = params(codec, PEERS[side], send=chance.random() < 0.9, receive=chance.random() < 0.9)
     event = None if chance.random() < 0.1 else stated.telephone_event
     clock = chance.choice([None, None, 16_000])
-    timeout_ms = chance.choice([0, 100, 400])
-    return attrs.evolve(stated, telephone_event=event, event_clock_hz=clock, timeout_ms=timeout_ms)
+    timeout_ms, dtx = chance.choice([0, 100, 400]), chance.random() < 0.3
+    return attrs.evolve(stated, telephone_event=event, event_clock_hz=clock, timeout_ms=timeout_ms, dtx=dtx)
 
 
 def peer_sends(trace: PairTrace, side: int, chance: random.Random) -> None:

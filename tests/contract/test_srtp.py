@@ -7,7 +7,9 @@ import pytest
 
 from clutch.media.params import RtpParams, SrtpKeys
 from clutch.wire.rtcp import ReceiverReport, serialise_compound
+from clutch.wire.rtp import RtpPacket
 from clutch.wire.srtp import MAX_SOURCES, SUITES, SrtpContext
+from tests.contract.pair import FAR, NEAR, PEERS, PairTrace, PlayPair
 from tests.contract.trace import SSRC, TICK_US, Outcome, Peer, Play, Trace, arrival, params, payloads
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
@@ -148,6 +150,27 @@ def test_reports(play: Play) -> None:
     stats = play(trace).stats
     assert (stats.reports_received, stats.reports_malformed) == (2, 1)
     assert (stats.srtp_replayed, stats.srtp_forged) == (1, 2)
+
+
+def test_each_side_of_a_bridge_has_keys_of_its_own(play_pair: PlayPair) -> None:
+    """Lost, late and copied packets included."""
+    peer, suites = Peer(), ("AEAD_AES_128_GCM", SUITE)
+    trace, parts = PairTrace(12), payloads(Peer(), 12)
+    for side, suite in zip((FAR, NEAR), suites, strict=True):
+        trace.connect(0, side, attrs.evolve(keyed(suite), remote=PEERS[side]))
+    trace.bridge(1)
+    sealer = context(THEIRS, SUITE)
+    sealed = [sealer.protect(peer.audio(part)) for part in parts]
+    for at, number in enumerate([0, 1, 3, 2, 5, 5, 6, 11]):
+        trace.receive(arrival(at), NEAR, sealed[number])
+    near, far = play_pair(trace)
+    opener = context(OURS, suites[0])
+    heard = [RtpPacket.parse(opener.unprotect(packet.data)).payload for packet in far.wire]
+    relayed = [payload for payload in heard if payload != b"\xff" * 160]
+    assert relayed == [parts[number] for number in [0, 1, 3, 2, 5, 6, 11]]
+    assert (near.stats.srtp_replayed, near.stats.relayed) == (1, 7)
+    theirs = context(OURS, suites[1])
+    assert len([theirs.unprotect(packet.data) for packet in near.wire]) == 12
 
 
 def test_a_peer_has_a_number_of_sources(play: Play) -> None:

@@ -153,6 +153,12 @@ class Peer:
         self.timestamp = (self.timestamp + self.samples) % 2**32
         return packet
 
+    def noise(self, payload: bytes, payload_type: int) -> bytes:
+        """Comfort noise, in the place of an audio packet."""
+        packet = self._packet(payload_type, self.timestamp, payload)
+        self.timestamp = (self.timestamp + self.samples) % 2**32
+        return packet
+
     def event(self, digit: str, duration: int, *, end: bool = False, timestamp: int | None = None) -> bytes:
         """The next packet of a key that went down at `timestamp`, by default now."""
         payload = TelephoneEvent(DIGITS.index(digit), end, 10, duration).to_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -28,6 +29,18 @@ async def test_an_offer_is_answered_with_one_codec_and_the_stream_follows(
     assert (leg.codec, media.port) == ("pcmu", 10_000)
     (params,) = bench.connects
     assert (params.remote, params.telephone_event, params.send) == ((BOB, 4000), 101, True)
+
+
+@pytest.mark.parametrize(("wanted", "formats"), [(True, ("0", "13", "101")), (False, ("0", "101"))])
+async def test_comfort_noise_is_agreed_on_if_the_terms_say_so(
+    autojump_clock: MockClock, bench: Bench, wanted: bool, formats: tuple[str, ...]
+) -> None:
+    bench.terms = attrs.evolve(bench.terms, comfort_noise=wanted)
+    leg = await bench.ring_in(sdp(formats="0 13 101"))
+    await leg.connect(never)
+    assert Session.parse((await bench.final()).body).media[0].formats == formats
+    (params,) = bench.connects
+    assert (params.dtx, params.comfort_noise) == (wanted, 13)
 
 
 async def test_without_an_offer_ours_goes_out_and_the_ack_brings_the_answer(

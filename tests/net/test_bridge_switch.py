@@ -67,15 +67,18 @@ async def test_a_call_moves_between_room_and_bridge_without_a_gap(autojump_clock
             ours.connect(RtpParams(theirs.local, PCMU))
             theirs.connect(RtpParams(ours.local, PCMU))
         room = here.open_room()
-        room.join(near)
-        room.join(far)
+        for stream in (near, far):
+            room.join(stream)
         nursery.start_soon(speak, one, said)
         with other.tap(1000) as tap:
             for _ in range(2):
                 await trio.sleep(2)
+                for stream in (near, far):
+                    room.leave(stream)
                 near.bridge(far)
                 await trio.sleep(1.5)
-                near.unbridge()
+                for stream in (near, far):
+                    room.join(stream)
             await trio.sleep(1)
             heard = np.frombuffer(b"".join(frame.uplink for frame in (await tap.receive()).items), np.int16)
         relayed = near.stats().relayed

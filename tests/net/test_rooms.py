@@ -16,6 +16,7 @@ from trio.testing import MockClock
 
 import native
 from actors.call import MediaFrame
+from clutch.media.errors import CannotBridge
 from clutch.media.params import Codec, RtpParams
 from clutch.net.errors import RoomError
 from clutch.net.memory import MemoryNetwork
@@ -293,3 +294,27 @@ async def test_whisperers_stay_unheard_when_their_ear_is_gone(world: World, cloc
 async def test_rooms_end_with_their_plane(world: World, clock: MockClock | None) -> None:
     room: Room = world.plane.open_room()
     room.join(world.leg(PCMU).stream)
+
+
+async def test_a_third_comes_to_two_who_are_bridged_and_goes_again(
+    world: World, clock: MockClock | None
+) -> None:
+    legs = world.legs([PCMU, PCMU, L16_16])
+    one, two = legs[:2]
+    room = world.plane.open_room()
+    one.stream.bridge(two.stream)
+    await talk(*legs)
+    assert [leg.levels for leg in legs] == [[0, 100, 0], [100, 0, 0], [0, 0, 0]]
+    for leg in legs:
+        room.join(leg.stream)
+    with pytest.raises(CannotBridge, match="in a room"):
+        one.stream.bridge(two.stream)
+    with pytest.raises(CannotBridge, match="in a room"):
+        two.stream.bridge(world.leg(PCMU).stream)
+    await talk(*legs)
+    assert [leg.levels for leg in legs] == [[0, 100, 100], [100, 0, 100], [100, 100, 0]]
+    room.close()
+    one.stream.bridge(two.stream)
+    await talk(*legs)
+    assert [leg.levels for leg in legs] == [[0, 100, 0], [100, 0, 0], [0, 0, 0]]
+    assert [leg.peer.stats().lost for leg in legs] == [0, 0, 0]

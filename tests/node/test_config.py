@@ -35,6 +35,7 @@ first_port = 20000
 last_port = 20100
 quarantine_s = 5
 timeout_s = 0
+comfort_noise = true
 srtp = "required"
 [http]
 host = "::1"
@@ -46,6 +47,13 @@ interface = "eth0"
 cpu = 0
 busy_poll_us = 50
 xdp_mode = "driver"
+[opus]
+rate_hz = 16000
+bitrate = 24000
+complexity = 9
+fec = false
+loss_percent = 20
+dtx = true
 [recording]
 enabled = false
 dir = "tapes"

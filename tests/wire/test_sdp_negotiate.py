@@ -200,6 +200,39 @@ def test_events_at_8000_hz_are_always_offered() -> None:
     assert (agreed.telephone_event, agreed.event_clock_hz) == (101, 8000)
 
 
+def test_format_parameters_of_the_codec_are_told() -> None:
+    offer = offer_of(
+        "m=audio 6000 RTP/AVP 96 0",
+        "a=rtpmap:96 opus/48000/2",
+        "a=fmtp:96 useInbandFec=1; maxplaybackrate = 16000;;odd",
+        "a=fmtp:0 x=y",
+    )
+    assert answer(offer, ALICE)[1].parameters == {
+        "useinbandfec": "1",
+        "maxplaybackrate": "16000",
+        "": "",
+        "odd": "",
+    }
+    assert accept_answer(make_offer(ALICE), offer, ALICE).parameters["maxplaybackrate"] == "16000"
+    assert answer(offer_of("m=audio 6000 RTP/AVP 0"), ALICE)[1].parameters == {}
+
+
+def test_comfort_noise_needs_the_wish_of_both_sides_and_its_clock() -> None:
+    quiet = attrs.evolve(ALICE, comfort_noise=True)
+    offer = make_offer(quiet)
+    assert offer.media[0].formats == ("96", "0", "8", "97", "98", "13", "102", "101", "103")
+    assert "a=rtpmap:13 CN/8000" in text(offer)
+    session, agreed = answer(offer, attrs.evolve(BOB, comfort_noise=True))
+    assert agreed.comfort_noise == 13
+    assert session.media[0].formats == ("8", "13", "101")
+    assert accept_answer(offer, session, quiet).comfort_noise == 13
+    assert answer(offer, BOB)[1].comfort_noise is None
+    assert answer(offer, attrs.evolve(quiet, codecs=(OPUS,)))[1].comfort_noise is None
+    unmapped = offer_of("m=audio 6000 RTP/AVP 13 0")
+    assert answer(unmapped, quiet)[1].comfort_noise == 13
+    assert make_offer(attrs.evolve(quiet, codecs=(OPUS,))).media[0].formats == ("96", "102", "101")
+
+
 def test_events_need_the_wish_of_both_sides() -> None:
     offer = make_offer(ALICE)
     session, agreed = answer(offer, attrs.evolve(BOB, telephone_event=False))

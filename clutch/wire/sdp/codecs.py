@@ -66,6 +66,9 @@ CODECS: Mapping[str, CodecOffer] = {
 TELEPHONE_EVENT = "telephone-event"
 """The encoding name of RFC 4733 events."""
 
+COMFORT_NOISE = RtpMap(13, "CN", 8000)
+"""Comfort noise (RFC 3389), for the codecs with this clock."""
+
 EVENT_PAYLOAD_TYPES: Mapping[int, int] = {8000: 101, 48_000: 102, 16_000: 103}
 """Payload types of telephone-event in our own offers, by RTP clock rate."""
 
@@ -73,5 +76,6 @@ STATIC: Mapping[int, RtpMap] = {
     0: RtpMap(0, "PCMU", 8000),
     8: RtpMap(8, "PCMA", 8000),
     9: RtpMap(9, "G722", 8000),
+    13: COMFORT_NOISE,
 }
 """Those payload types of RFC 3551 section 6 that we can use."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from clutch.wire.sdp.codecs import EVENT_PAYLOAD_TYPES, STATIC, TELEPHONE_EVENT, CodecOffer
+from clutch.wire.sdp.codecs import COMFORT_NOISE, EVENT_PAYLOAD_TYPES, STATIC, TELEPHONE_EVENT, CodecOffer
 from clutch.wire.sdp.crypto import (
     PLAIN,
     SECURE,
@@ -46,6 +46,8 @@ class LocalMedia:
     """Version of a first description. Later ones count on from the previous."""
     telephone_event: bool = True
     """Whether RFC 4733 events are welcome."""
+    comfort_noise: bool = False
+    """Whether pauses are to be sent as comfort noise."""
     direction: Direction = Direction.SENDRECV
     """What we want; SENDONLY puts the peer on hold."""
     keys: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
@@ -80,6 +82,10 @@ class Agreed:
     """Where the peer receives RTCP; None: at `remote`, with RTP."""
     event_clock_hz: int | None = None
     """Rate in which events count their duration, if there are any."""
+    parameters: Mapping[str, str] = attrs.field(factory=dict)
+    """What the peer's ``a=fmtp`` says of the codec; names in lower case."""
+    comfort_noise: int | None = None
+    """The number that the peer expects comfort noise under, or None: not agreed."""
     keys: Keys | None = None
     """For SRTP; None: plain RTP."""
 
@@ -109,14 +115,14 @@ def answer(offer: Session, local: LocalMedia, previous: Session | None = None) -
     at, remote, codec, maps = _choose(offer, local)
     media = offer.media[at]
     theirs = _peer_direction(offer, media, remote)
-    rtcp = _rtcp(media, remote)
-    agreed = _agreed(local, local.direction, theirs, remote, codec, maps, rtcp)
+    agreed = _agreed(local, local.direction, theirs, remote, codec, maps, media)
     taken = _take_crypto(media, local)
     cryptos = [taken[0]] if taken else []
     agreed = attrs.evolve(agreed, keys=taken[1] if taken else None)
-    used = [item for item in maps if item.payload_type in (agreed.payload_type, agreed.telephone_event)]
+    numbers = (agreed.payload_type, agreed.telephone_event, agreed.comfort_noise)
+    used = [item for item in maps if item.payload_type in numbers]
     direction = Direction.of(send=agreed.send, receive=agreed.receive)
-    audio = _audio(local, used, direction, media.protocol, cryptos, mux=rtcp is None)
+    audio = _audio(local, used, direction, media.protocol, cryptos, mux=agreed.rtcp is None)
     times = [line for line in offer.lines if line.type == "t"] or [Line("t", "0 0")]
     return _session(local, previous, times, _replaced(offer.media, at, audio)), agreed
 
@@ -143,7 +149,7 @@ def accept_answer(offer: Session, answer: Session, local: LocalMedia) -> Agreed:
         raise NotAcceptable(305, f"no codec of the offer was answered: {_names(maps)}")
     ours = offer.direction(asked)
     theirs = _peer_direction(answer, media, remote)
-    agreed = _agreed(local, ours, theirs, remote, codec, maps, _rtcp(media, remote))
+    agreed = _agreed(local, ours, theirs, remote, codec, maps, media)
     must = asked.protocol == SECURE
     return attrs.evolve(agreed, keys=accept_crypto(asked.cryptos, media.cryptos, local.keys, must=must))
 
@@ -253,19 +259,39 @@ def _agreed(
     remote: tuple[str, int],
     codec: CodecOffer,
     maps: Sequence[RtpMap],
-    rtcp: tuple[str, int] | None,
+    media: Media,
 ) -> Agreed:
     event = _events(codec, maps) if local.telephone_event else None
+    payload_type = next(item.payload_type for item in maps if item.key == codec.key)
     return Agreed(
         remote,
         codec,
-        next(item.payload_type for item in maps if item.key == codec.key),
+        payload_type,
         event.payload_type if event else None,
         send=ours.send and theirs.receive,
         receive=ours.receive and theirs.send,
-        rtcp=rtcp,
+        rtcp=_rtcp(media, remote),
         event_clock_hz=event.clock_hz if event else None,
+        parameters=_parameters(media, payload_type),
+        comfort_noise=_noise(codec, maps) if local.comfort_noise else None,
     )
+
+
+def _parameters(media: Media, payload_type: int) -> dict[str, str]:
+    """Format parameters, written as ``name=value;name=value``; anything else says nothing to us."""
+    parameters = {}
+    for value in media.attributes("fmtp"):
+        number, _, text = value.partition(" ")
+        if number == str(payload_type):
+            pairs = (item.partition("=") for item in text.split(";"))
+            parameters.update({name.strip().lower(): value.strip() for name, _, value in pairs})
+    return parameters
+
+
+def _noise(codec: CodecOffer, maps: Sequence[RtpMap]) -> int | None:
+    """The number of comfort noise for a codec, which has to have its clock."""
+    fits = codec.clock_hz == COMFORT_NOISE.clock_hz
+    return next((item.payload_type for item in maps if fits and item.key == COMFORT_NOISE.key), None)
 
 
 def _events(codec: CodecOffer, maps: Sequence[RtpMap]) -> RtpMap | None:
@@ -282,6 +308,8 @@ def _wanted(local: LocalMedia) -> list[RtpMap]:
     """All mappings of an offer of ours, with the numbers that we like best."""
     codecs = [RtpMap(c.payload_type, c.encoding, c.clock_hz, c.channels) for c in local.codecs]
     clocks = dict.fromkeys([*(c.clock_hz for c in local.codecs), 8000]) if local.telephone_event else {}
+    if local.comfort_noise and any(c.clock_hz == COMFORT_NOISE.clock_hz for c in local.codecs):
+        codecs.append(COMFORT_NOISE)
     return codecs + [RtpMap(EVENT_PAYLOAD_TYPES[hz], TELEPHONE_EVENT, hz) for hz in clocks]
 
 
@@ -312,7 +340,7 @@ def _audio(
     attributes = []
     for item in maps:
         attributes.append(f"rtpmap:{item}")
-        parameters = "0-15" if item.key[0] == TELEPHONE_EVENT else fmtp[item.key]
+        parameters = "0-15" if item.key[0] == TELEPHONE_EVENT else fmtp.get(item.key)
         if parameters:
             attributes.append(f"fmtp:{item.payload_type} {parameters}")
     attributes += [f"ptime:{PTIME_MS}", f"maxptime:{PTIME_MS}"]

@@ -92,7 +92,7 @@ class SrtpContext:
         return cls(known, media, reports)
 
     def protect(self, packet: bytes) -> bytes:
-        """Protect an RTP packet. Packets of one SSRC must come in the order of their sequence numbers."""
+        """Protect an RTP packet. No index of an SSRC may come twice: that would give both packets away."""
         start, sequence, ssrc = _media_header(packet)
         window = self._sources.setdefault(ssrc, _Source()).media
         index = window.guess(sequence)

@@ -24,7 +24,8 @@ static double now_ns(void)
 static double measure(enum codec_id codec, int32_t rate_hz, int count, enum srtp_suite suite)
 {
     struct media_params params = {.remote = PEER, .codec = codec, .rate_hz = rate_hz, .payload_type = 96,
-                                  .telephone_event = -1, .send = true, .receive = true, .keys.suite = suite};
+                                  .telephone_event = -1, .send = true, .receive = true, .keys.suite = suite,
+                                  .clock_hz = rate_hz, .opus.complexity = 5};
     struct media_tick tick = {.uplink = uplink, .downlink = downlink, .packet = packet};
     struct media_relay relay;
     struct stream *stream = stream_new(1, 0, 0, "0123456789abcdef");

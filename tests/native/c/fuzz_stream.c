@@ -28,10 +28,10 @@ static struct endpoint endpoint(uint8_t host)
 
 static void reconnect(void)
 {
-    const int32_t rates[] = {8000, 16000, 48000, 44100};
+    const int32_t rates[] = {8000, 16000, 48000, 44100}, clocks[] = {0, 8000, 48000};
     struct media_params params = {
         .remote = endpoint((uint8_t)below(3)),
-        .codec = (int32_t)below(5),
+        .codec = (int32_t)below(6),
         .rate_hz = rates[below(4)],
         .payload_type = (int32_t)below(3) * 48,
         .telephone_event = below(4) == 0 ? -1 : 101,
@@ -40,6 +40,11 @@ static void reconnect(void)
         .receive = below(8) != 0,
         .learn = below(4) != 0,
         .rtcp = endpoint((uint8_t)below(3)),
+        .clock_hz = clocks[below(3)],
+        .event_clock_hz = clocks[below(3)],
+        .opus = {.fec = below(2) == 0, .loss_percent = (int32_t)below(30), .playback_hz = clocks[below(3)]},
+        .dtx = below(2) == 0,
+        .comfort_noise = (int32_t)below(2) * 99,
     };
     if (below(2) == 0)
         params.rtcp.port = 0;
@@ -55,7 +60,7 @@ static size_t make_packet(uint8_t *packet)
     if (len < RTP_HEADER || below(8) == 0)
         return len;
     struct rtp_packet rtp = {
-        .payload_type = (uint8_t)(below(8) == 0 ? 101 : below(3) * 48),
+        .payload_type = (uint8_t)(below(8) == 0 ? 101 : below(16) == 0 ? 13 : below(3) * 48),
         .seq = (uint16_t)(now_us / MEDIA_TICK_US + below(6)),
         .timestamp = below(8) * 1000,
         .ssrc = below(64) == 0,

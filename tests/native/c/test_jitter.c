@@ -28,7 +28,8 @@ static void start(void)
 static void insert(uint16_t seq, size_t len)
 {
     memset(payload, seq & 0xff, len);
-    jitter_insert(&jitter, seq, (uint32_t)(seq * FRAME), payload, len, 0);
+    struct jitter_packet packet = {seq, (uint32_t)(seq * FRAME), payload, len, false};
+    jitter_insert(&jitter, &packet, 0);
 }
 
 static void check_next(uint16_t seq, size_t len)
