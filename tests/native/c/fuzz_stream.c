@@ -26,7 +26,7 @@ static struct endpoint endpoint(uint8_t host)
     return made;
 }
 
-static void reconnect(void)
+static struct media_params some_params(void)
 {
     const int32_t rates[] = {8000, 16000, 48000, 44100}, clocks[] = {0, 8000, 48000};
     struct media_params params = {
@@ -48,6 +48,12 @@ static void reconnect(void)
     };
     if (below(2) == 0)
         params.rtcp.port = 0;
+    return params;
+}
+
+static void reconnect(void)
+{
+    struct media_params params = some_params();
     (void)stream_setup(stream, &params, now_us);
 }
 
@@ -115,8 +121,12 @@ static void flush(struct stream *from)
         CHECK(relay.len <= sizeof packet);
 }
 
+/* Often of two that were made alike. */
 static void bridge(void)
 {
+    struct media_params params = some_params();
+    for (size_t i = 0; i < 2 && below(8) != 0; i++)
+        (void)stream_setup(pair[i], &params, now_us);
     if (below(4) == 0) {
         stream_unbridge(stream);
     } else if (stream_bridge(pair[0], pair[1]) == 0) {
