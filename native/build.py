@@ -115,7 +115,7 @@ def _embed_bpf(source: Path, workdir: Path) -> None:
     made = workdir / f"{name}.bpf.o"
     # The kernel's headers lie where the compiler of this machine looks, not where that of BPF does.
     headers = f"-I/usr/include/{sysconfig.get_config_var('MULTIARCH')}"
-    flags = ["-target", "bpf", "-O2", "-g", "-Wall", "-Wextra", "-Werror", headers]
+    flags = ["-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Werror", headers]
     run(["clang", *flags, "-c", str(source), "-o", str(made)])
     run(["llvm-strip", "-g", str(made)])
     values = ",".join(map(str, made.read_bytes()))

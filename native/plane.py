@@ -254,6 +254,11 @@ class Plane:
         """Packets that came and no stream saw, as far as the backend knows: broken ones, or too many."""
         return 0 if self._closed else self._lib.plane_dropped(self._plane)
 
+    @property
+    def forwarded(self) -> int:
+        """Packets of bridged streams that the kernel carried on by itself; their streams count them, too."""
+        return 0 if self._closed else self._lib.plane_forwarded(self._plane)
+
     def close(self) -> None:
         """Stop the thread, close every stream, free everything. Waits for the thread: a few ms at most.
 

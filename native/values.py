@@ -113,7 +113,7 @@ class PlaneOptions(NamedTuple):
     cpu: int = -1
     """The CPU that the reactor thread stays on; -1: any."""
     busy_poll_us: int = 0
-    """How long the kernel polls the device for a socket that waits (SO_BUSY_POLL); 0: never."""
+    """How long the kernel looks for packets in the device itself before the reactor sleeps; 0: not at all."""
     xdp_mode: str = "auto"
     """Where af_xdp takes packets: one of `XDP_MODES`."""
     quarantine_ms: int = 0

@@ -173,7 +173,7 @@ struct plane_options {
     char backend[16];     /* "udp"; more if this build has them (native_features) */
     char interface[16];   /* the network interface that a backend attaches to; empty: none */
     int32_t cpu;          /* the CPU that the reactor thread stays on; -1: any */
-    int32_t busy_poll_us; /* how long the kernel polls the device for a waiting socket (SO_BUSY_POLL); 0: never */
+    int32_t busy_poll_us; /* how long the kernel looks into the device before a wait sleeps; 0: not at all */
     int32_t xdp_mode;     /* enum xdp_mode */
     int32_t quarantine_ms; /* how long a closed leg's ports stay unused */
 };
@@ -263,6 +263,7 @@ const uint8_t *plane_frame_memory(const struct plane *plane, size_t *size);
 void plane_counters(const struct plane *plane, uint64_t *frames_lost, uint64_t *events_lost,
                     uint64_t *send_failures);
 uint64_t plane_dropped(const struct plane *plane); /* packets that came, and that no stream saw */
+uint64_t plane_forwarded(const struct plane *plane); /* packets that the kernel carried on by itself */
 
 int leg_open(struct plane *plane, uint32_t ssrc, uint16_t seq, uint32_t timestamp, const char *cname,
              struct leg **leg);

@@ -24,6 +24,7 @@
 #ifndef CLUTCH_BACKEND_H
 #define CLUTCH_BACKEND_H
 
+#include "forward.h"
 #include "media.h"
 
 struct leg;
@@ -89,10 +90,24 @@ struct backend_kind {
                 const struct endpoint *to);
     void (*flush)(struct backend *backend);
 
+    /* Carry what comes to `socket` on from another leg's (forward.h), until `recall`, or until another kind of
+     * packet comes, which is delivered; false if that cannot be. NULL, as the next two: it never can. */
+    bool (*forward)(struct backend *backend, struct leg_socket *socket, const struct leg_socket *other,
+                    const struct forward *forward);
+
+    /* True if it still does. */
+    bool (*forwards)(struct backend *backend, struct leg_socket *socket);
+
+    /* Stop. reactor_forwarded() has been called for every packet that was carried on. */
+    void (*recall)(struct backend *backend, struct leg_socket *socket);
+
     /* ---- the caller's thread ---- */
 
     /* Packets that came for the plane and were dropped before the reactor saw them; NULL if nobody knows. */
     uint64_t (*dropped)(const struct backend *backend);
+
+    /* Packets that it carried on; NULL if it never does. */
+    uint64_t (*forwarded)(const struct backend *backend);
 };
 
 extern const struct backend_kind backend_udp;   /* epoll and plain sockets: everywhere */
@@ -110,6 +125,9 @@ int64_t reactor_now_us(void);
 /* A datagram came to `socket` from `source`. `len` is 0 if it was longer than MEDIA_PACKET_MAX. */
 void reactor_receive(const struct leg_socket *socket, uint8_t *data, size_t len,
                      const struct endpoint *source);
+
+/* A datagram that came to `socket` was carried on. */
+void reactor_forwarded(const struct leg_socket *socket, const struct forwarded *packet);
 
 /* `socket` delivers nothing any more. */
 void reactor_detached(const struct leg_socket *socket);

@@ -10,6 +10,11 @@
  * cheap, and adds half a tick of delay on average. A leg sends by the queue that its port number falls to; a
  * datagram that is sent out of the memory in which it came leaves by the queue on which it came.
  *
+ * A bridged direction (forward.h) is the XDP program's where both ways lead by the interface: packets of one
+ * leg leave as packets of the other before this process knows of them. Not where packets come without a
+ * checksum of their own, which nobody on the way out would add; and not on a veth in driver mode, which
+ * loses what a program sends unless its other end has a program, too.
+ *
  * Threads: open and close are the caller's, and so are the helper thread of neighbour.h; sockets and their
  * memory are made by start, on the reactor's thread, so that they are near its CPU.
  */
@@ -34,6 +39,16 @@ enum { TICK_US = 1000 };
 
 #define BY_THE_KERNEL UINT32_MAX /* the slot of an RTCP socket */
 
+/* An RTP port. */
+struct place {
+    struct leg_socket *socket; /* NULL: not open */
+    bool unsummed;             /* its last packet had no checksum of its own */
+    bool forwards;             /* since it was told to, and then: */
+    uint32_t to_slot;          /* by way of this one's neighbour */
+    struct endpoint to;
+    uint8_t to_mac[FRAME_MAC];
+};
+
 struct xdp_backend {
     struct backend backend;
     struct backend *kernel; /* the udp backend */
@@ -43,12 +58,14 @@ struct xdp_backend {
     int busy_poll_us;
     uint16_t first; /* port; slots are numbered from there, one for each RTP port */
     size_t slots;
-    uint32_t open;            /* slots in use */
-    struct leg_socket **legs; /* by slot */
+    struct place *places; /* by slot */
+    uint32_t open;        /* places */
+    bool can_forward;
     struct xsk *queues;
     struct xsk *current;     /* while a received packet is handed over: where it came from, ... */
     const uint8_t *received; /* ... and its beginning; NULL once it was sent on */
     counter invalid;         /* packets that were no sound datagram to an open port */
+    counter forwarded;
 };
 
 _Static_assert(offsetof(struct xdp_backend, backend) == 0, "a backend is cast to what it begins");
@@ -72,7 +89,7 @@ static void xdp_backend_close(struct backend *backend)
     if (self->kernel != NULL)
         self->kernel->kind->close(self->kernel);
     free(self->queues);
-    free(self->legs);
+    free(self->places);
     free(self);
 }
 
@@ -94,9 +111,9 @@ static int open_kernel(struct xdp_backend *self, struct plane *plane, const stru
 
 static int allocate(struct xdp_backend *self)
 {
-    self->legs = calloc(self->slots, sizeof(struct leg_socket *));
+    self->places = calloc(self->slots, sizeof *self->places);
     self->queues = calloc(self->interface.queues, sizeof *self->queues);
-    if (self->legs == NULL || self->queues == NULL)
+    if (self->places == NULL || self->queues == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < self->interface.queues; i++)
         self->queues[i].fd = -1;
@@ -151,8 +168,8 @@ static void describe(struct xdp_backend *self)
     const char *mode = xdp_mode(self->xdp) == XDP_MODE_DRIVER ? "driver" : "generic";
     const char *memory = self->queues[0].zero_copy ? "zero-copy" : "copying";
     unsigned queues = self->interface.queues;
-    snprintf(text + used, BACKEND_DESCRIPTION - used, ": %s, %s, %u queue%s", mode, memory, queues,
-             queues == 1 ? "" : "s");
+    snprintf(text + used, BACKEND_DESCRIPTION - used, ": %s, %s, %u queue%s%s", mode, memory, queues,
+             queues == 1 ? "" : "s", self->can_forward ? ", forwarding" : "");
 }
 
 static int xdp_backend_start(struct backend *backend)
@@ -165,6 +182,7 @@ static int xdp_backend_start(struct backend *backend)
         if (error != 0)
             return error;
     }
+    self->can_forward = !self->interface.veth || xdp_mode(self->xdp) == XDP_MODE_GENERIC;
     describe(self);
     return 0;
 }
@@ -195,7 +213,7 @@ static void xdp_backend_attach(struct backend *backend, struct leg_socket *socke
     self->kernel->kind->attach(self->kernel, socket);
     if (socket->slot == BY_THE_KERNEL)
         return;
-    self->legs[socket->slot] = socket;
+    self->places[socket->slot] = (struct place){.socket = socket};
     self->open++;
     xdp_take(self->xdp, port_of(self, socket));
 }
@@ -206,7 +224,7 @@ static void xdp_backend_detach(struct backend *backend, struct leg_socket *socke
     if (socket->slot != BY_THE_KERNEL) {
         xdp_pass(self->xdp, port_of(self, socket));
         neighbour_forget(self->neighbours, socket->slot);
-        self->legs[socket->slot] = NULL;
+        self->places[socket->slot].socket = NULL;
         self->open--;
     }
     self->kernel->kind->detach(self->kernel, socket);
@@ -221,13 +239,32 @@ static void xdp_backend_wait(struct backend *backend, int64_t until_us)
     self->kernel->kind->wait(self->kernel, tick_us < until_us ? tick_us : until_us);
 }
 
-static struct leg_socket *find_leg(const struct xdp_backend *self, uint16_t port)
+/* The place of an open port, or NULL. */
+static struct place *find_place(const struct xdp_backend *self, uint16_t port)
 {
     size_t offset = (size_t)(port - self->first);
-    return port >= self->first && offset % 2 == 0 && offset / 2 < self->slots ? self->legs[offset / 2] : NULL;
+    if (port < self->first || offset % 2 != 0 || offset / 2 >= self->slots)
+        return NULL;
+    struct place *place = &self->places[offset / 2];
+    return place->socket != NULL ? place : NULL;
 }
 
-/* A datagram that leaves no room for what may be appended is longer than any that is valid. */
+static void take_note(void *context, uint16_t port, const struct forwarded *packet)
+{
+    struct xdp_backend *self = context;
+    const struct place *place = find_place(self, port);
+    counter_add(&self->forwarded, 1);
+    if (place != NULL)
+        reactor_forwarded(place->socket, packet);
+}
+
+static void take_notes(struct xdp_backend *self)
+{
+    xdp_notes(self->xdp, take_note, self);
+}
+
+/* A datagram that leaves no room for what may be appended is longer than any that is valid. What was
+ * forwarded before this packet came has been noted, but perhaps only since the last look. */
 static void hand_over(struct xdp_backend *self, const struct xsk_packet *packet)
 {
     struct frame frame;
@@ -235,12 +272,16 @@ static void hand_over(struct xdp_backend *self, const struct xsk_packet *packet)
         counter_add(&self->invalid, 1);
         return;
     }
-    struct leg_socket *socket = find_leg(self, frame.to.port);
+    struct place *place = find_place(self, frame.to.port);
     bool fits = xsk_offset(self->current, frame.payload) + frame.len + BACKEND_TAIL <= XSK_FRAME;
-    if (socket == NULL)
+    if (place == NULL) {
         counter_add(&self->invalid, 1);
-    else
-        reactor_receive(socket, frame.payload, fits ? frame.len : 0, &frame.from);
+        return;
+    }
+    place->unsummed = frame.unsummed;
+    if (place->forwards)
+        take_notes(self);
+    reactor_receive(place->socket, frame.payload, fits ? frame.len : 0, &frame.from);
 }
 
 static void receive_on(struct xdp_backend *self, struct xsk *queue)
@@ -261,6 +302,7 @@ static void xdp_backend_receive(struct backend *backend)
 {
     struct xdp_backend *self = self_of(backend);
     self->kernel->kind->receive(self->kernel);
+    take_notes(self);
     for (unsigned i = 0; self->open > 0 && i < self->interface.queues; i++)
         receive_on(self, &self->queues[i]);
 }
@@ -323,6 +365,49 @@ static void xdp_backend_flush(struct backend *backend)
     self->kernel->kind->flush(self->kernel);
 }
 
+/* ---- forwarding ---- */
+
+static bool xdp_backend_forward(struct backend *backend, struct leg_socket *socket,
+                                const struct leg_socket *other, const struct forward *forward)
+{
+    struct xdp_backend *self = self_of(backend);
+    struct place *place = &self->places[socket->slot];
+    if (!self->can_forward || place->unsummed)
+        return false;
+    if (!neighbour_find(self->neighbours, other->slot, &forward->to, place->to_mac))
+        return false;
+    place->to = forward->to;
+    place->to_slot = other->slot;
+    place->forwards = true;
+    xdp_forward(self->xdp, port_of(self, socket), forward, port_of(self, other), place->to_mac);
+    return true;
+}
+
+static bool xdp_backend_forwards(struct backend *backend, struct leg_socket *socket)
+{
+    struct xdp_backend *self = self_of(backend);
+    const struct place *place = &self->places[socket->slot];
+    uint8_t mac[FRAME_MAC];
+    return xdp_is_forwarding(self->xdp, port_of(self, socket)) &&
+           neighbour_find(self->neighbours, place->to_slot, &place->to, mac) &&
+           memcmp(mac, place->to_mac, sizeof mac) == 0;
+}
+
+static void xdp_backend_recall(struct backend *backend, struct leg_socket *socket)
+{
+    struct xdp_backend *self = self_of(backend);
+    xdp_take(self->xdp, port_of(self, socket));
+    take_notes(self);
+    self->places[socket->slot].forwards = false;
+}
+
+/* ---- counters ---- */
+
+static uint64_t xdp_backend_forwarded(const struct backend *backend)
+{
+    return counter_read(&((const struct xdp_backend *)backend)->forwarded);
+}
+
 static uint64_t xdp_backend_dropped(const struct backend *backend)
 {
     const struct xdp_backend *self = (const struct xdp_backend *)backend;
@@ -345,7 +430,11 @@ const struct backend_kind backend_xdp = {
     .receive = xdp_backend_receive,
     .send = xdp_backend_send,
     .flush = xdp_backend_flush,
+    .forward = xdp_backend_forward,
+    .forwards = xdp_backend_forwards,
+    .recall = xdp_backend_recall,
     .dropped = xdp_backend_dropped,
+    .forwarded = xdp_backend_forwarded,
 };
 
 #endif

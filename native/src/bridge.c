@@ -110,6 +110,17 @@ static int32_t type_towards(const struct stream *from, const struct stream *to, 
     return stream_event_clock_hz(from) == stream_event_clock_hz(to) ? to->params.telephone_event : -1;
 }
 
+/* The numbers that a packet goes on with; false if it does not. */
+static bool place(struct stream *to, const struct relay_numbers *in, bool moves, int64_t now_us,
+                  struct relay_numbers *out)
+{
+    uint16_t before = to->next.seq;
+    if (!relay_place(&to->bridge.relay, in, moves, to->playout->frame_ticks, now_us, &to->next, out))
+        return false;
+    to->numbers_used += (uint16_t)(to->next.seq - before);
+    return true;
+}
+
 void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, enum rtp_content content,
                  int64_t now_us, struct media_relay *out)
 {
@@ -125,11 +136,8 @@ void bridge_pass(struct stream *from, uint8_t *payload, struct rtp_packet rtp, e
         return;
     }
     struct relay_numbers in = {.timestamp = rtp.timestamp, .seq = rtp.seq}, numbers;
-    uint16_t before = to->next.seq;
-    bool moves = content != RTP_KEY;
-    if (!relay_place(&bridge->relay, &in, moves, to->playout->frame_ticks, now_us, &to->next, &numbers))
+    if (!place(to, &in, content != RTP_KEY, now_us, &numbers))
         return;
-    to->numbers_used += (uint16_t)(to->next.seq - before);
     rtp.payload_type = (uint8_t)type;
     rtp.marker |= content == RTP_AUDIO && !to->audio_sent;
     rtp.timestamp = numbers.timestamp;
@@ -150,13 +158,57 @@ void bridge_new_source(struct stream *from)
         from->bridge.to->bridge.relay.anchored = false;
 }
 
-/* ---- the tick ---- */
+/* ---- forwarding ---- */
 
 static bool has_own_words(const struct stream *stream)
 {
     bool keys = stream->params.telephone_event >= 0 && dtmf_is_sending(&stream->keys_out);
     return keys || downlink_queued(&stream->downlink) > 0;
 }
+
+/* True if packets of the bridged stream are what this one sends, now and in its next tick. */
+static bool sends_them_only(const struct stream *to)
+{
+    const struct bridge *bridge = &to->bridge;
+    return to->params.send && to->audio_sent && !bridge->busy && !has_own_words(to) && bridge->parting == 0
+           && bridge->relay.anchored && bridge->quiet < BRIDGE_QUIET_TICKS - 1;
+}
+
+bool bridge_is_plain(const struct stream *from, struct forward *forward)
+{
+    const struct stream *to = from->bridge.to;
+    if (to == NULL || bridge_listens(from) || !from->params.receive || !sends_them_only(to))
+        return false;
+    bool known = from->source.is_locked && from->peer_known && to->source.is_locked;
+    if (!known || from->opener != NULL || to->sealer != NULL)
+        return false;
+    *forward = (struct forward){
+        .from = from->source.locked,
+        .to = to->source.locked,
+        .ssrc = from->peer_ssrc,
+        .new_ssrc = to->ssrc,
+        .clock_hz = (uint32_t)from->playout->clock_hz,
+        .newest = to->bridge.relay.newest,
+        .newest_us = to->bridge.relay.at_us,
+        .offset = to->bridge.relay.offset,
+        .payload_type = (uint8_t)from->params.payload_type,
+        .new_payload_type = (uint8_t)to->params.payload_type,
+    };
+    return true;
+}
+
+void bridge_forwarded(struct stream *from, const struct forwarded *packet)
+{
+    struct stream *to = from->bridge.to;
+    struct relay_numbers numbers;
+    if (to == NULL)
+        return;
+    to->bridge.quiet = 0;
+    if (place(to, &packet->numbers, true, packet->at_us, &numbers))
+        stream_count_sent(to, packet->len);
+}
+
+/* ---- the tick ---- */
 
 /* True if `from` is let go now: its jitter buffer plays, or nothing of it is being sent. */
 static bool is_over(struct bridge *bridge, bool speaks)

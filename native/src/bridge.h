@@ -27,8 +27,8 @@
 #ifndef CLUTCH_BRIDGE_H
 #define CLUTCH_BRIDGE_H
 
+#include "forward.h"
 #include "media.h"
-#include "relay.h"
 #include "rtp.h"
 
 enum {
@@ -65,6 +65,13 @@ bool bridge_tick(struct stream *stream);
 
 /* What the bridged stream's peer said: the PCM that goes with packets that the tick did not send. */
 void bridge_hear(const struct stream *stream, int16_t *frame);
+
+/* True if all that becomes of the plain packets of `from` is that they go on: nobody listens, no key is in
+ * use, and both peers are known. Fills in how. */
+bool bridge_is_plain(const struct stream *from, struct forward *forward);
+
+/* A packet of `from` was sent on as bridge_is_plain said. */
+void bridge_forwarded(struct stream *from, const struct forwarded *packet);
 
 /* End both directions now. */
 void bridge_cut(struct stream *stream);

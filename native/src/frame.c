@@ -62,7 +62,9 @@ static bool parse_udp(uint8_t *udp, size_t len, uint64_t pseudo, bool may_lack_s
 {
     uint16_t checksum;
     memcpy(&checksum, udp + 6, sizeof checksum);
-    if (checksum == 0 ? !may_lack_sum : fold(add(pseudo, udp, len)) != UINT16_MAX && checksum != fold(pseudo))
+    bool summed = checksum == 0 ? may_lack_sum : fold(add(pseudo, udp, len)) == UINT16_MAX;
+    frame->unsummed = !summed && checksum != 0 && checksum == fold(pseudo);
+    if (!summed && !frame->unsummed)
         return false;
     frame->from.port = read16(udp);
     frame->to.port = read16(udp + 2);

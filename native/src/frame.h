@@ -28,6 +28,7 @@ struct frame {
     struct endpoint to;
     uint8_t *payload;
     size_t len;
+    bool unsummed; /* the checksum is the bare one of the pseudo header */
 };
 
 /* Find the datagram in a frame of `len` bytes. False if there is none, or its lengths or checksums are wrong;

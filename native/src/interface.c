@@ -24,6 +24,13 @@ static unsigned count_queues(int fd, struct ifreq *request)
     return queues > 0 ? queues : 1;
 }
 
+static bool is_veth(int fd, struct ifreq *request)
+{
+    struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+    request->ifr_data = (void *)&info;
+    return ask(fd, SIOCETHTOOL, request) == 0 && strcmp(info.driver, "veth") == 0;
+}
+
 static int read_interface(int fd, struct ifreq *request, struct interface *interface)
 {
     int error = ask(fd, SIOCGIFINDEX, request);
@@ -39,6 +46,7 @@ static int read_interface(int fd, struct ifreq *request, struct interface *inter
         return error;
     interface->mtu = (size_t)request->ifr_mtu;
     interface->queues = count_queues(fd, request);
+    interface->veth = is_veth(fd, request);
     return 0;
 }
 

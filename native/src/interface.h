@@ -8,6 +8,7 @@ struct interface {
     unsigned index;
     unsigned queues; /* that it receives on */
     size_t mtu;      /* bytes of an IP packet */
+    bool veth;       /* one end of a virtual cable */
     uint8_t mac[FRAME_MAC];
 };
 

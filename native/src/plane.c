@@ -261,3 +261,9 @@ uint64_t plane_dropped(const struct plane *plane)
     const struct backend *backend = plane->backend;
     return backend->kind->dropped != NULL ? backend->kind->dropped(backend) : 0;
 }
+
+uint64_t plane_forwarded(const struct plane *plane)
+{
+    const struct backend *backend = plane->backend;
+    return backend->kind->forwarded != NULL ? backend->kind->forwarded(backend) : 0;
+}

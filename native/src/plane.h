@@ -82,6 +82,8 @@ struct leg {
     struct leg *older, *newer; /* all legs of the plane */
     /* the reactor's */
     struct leg *other; /* that the stream was last bridged with; means nothing if it is not */
+    bool forwarding;   /* the backend carries its packets on to `other` */
+    int plain_ticks;   /* since when it could */
     bool tapped;
     struct recording *recording; /* NULL: is not recorded */
     bool left; /* closed: packets that still come are nobody's */

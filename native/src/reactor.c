@@ -50,6 +50,47 @@ static void wake_caller(struct plane *plane)
     }
 }
 
+/* ---- forwarding ---- */
+
+void reactor_forwarded(const struct leg_socket *socket, const struct forwarded *packet)
+{
+    stream_forwarded(socket->leg->stream, packet);
+}
+
+static void recall(struct plane *plane, struct leg *from)
+{
+    if (from->forwarding)
+        plane->backend->kind->recall(plane->backend, &from->rtp);
+    from->forwarding = false;
+    from->plain_ticks = 0;
+}
+
+/* Something about the leg is going to change: its packets, and those for it, are the reactor's again. */
+static void recall_both(struct plane *plane, struct leg *leg)
+{
+    recall(plane, leg);
+    if (leg->stream->bridge.from != NULL || leg->stream->bridge.to != NULL)
+        recall(plane, leg->other);
+}
+
+/* Before a tick of `to`, which may have words of its own: let the backend have what comes to it, or take it
+ * back. */
+static void steer(struct plane *plane, struct leg *to)
+{
+    const struct backend_kind *kind = plane->backend->kind;
+    if (kind->forward == NULL || to->stream->bridge.from == NULL)
+        return;
+    struct leg *from = to->other;
+    struct forward forward;
+    if (!bridge_is_plain(from->stream, &forward)
+        || (from->forwarding && !kind->forwards(plane->backend, &from->rtp)))
+        recall(plane, from);
+    else if (!from->forwarding && ++from->plain_ticks >= REACTOR_PLAIN_TICKS) {
+        from->forwarding = kind->forward(plane->backend, &from->rtp, &to->rtp, &forward);
+        from->plain_ticks = 0;
+    }
+}
+
 /* ---- commands ---- */
 
 void reactor_enter_phase(struct leg *leg, size_t phase)
@@ -166,6 +207,7 @@ static void flush_to(struct plane *plane, struct leg *from, struct leg *to)
 
 static void bridge_legs(struct plane *plane, struct leg *one, struct leg *other)
 {
+    recall_both(plane, other);
     if (stream_bridge(one->stream, other->stream) != 0)
         return;
     one->other = other;
@@ -177,6 +219,8 @@ static void bridge_legs(struct plane *plane, struct leg *one, struct leg *other)
 static void run_command(struct plane *plane, const struct command *command)
 {
     struct leg *leg = command->leg;
+    if (leg != NULL)
+        recall_both(plane, leg);
     switch ((enum command_kind)command->kind) {
     case COMMAND_OPEN:
         add_leg(plane, leg);
@@ -315,6 +359,7 @@ static void tick_leg(struct plane *plane, struct leg *leg)
     struct media_tick tick = {.uplink = plane->uplink, .downlink = plane->downlink, .packet = plane->packet};
     struct frame_line *line = reserve_frame(plane, leg);
     struct recorder_line *record = reserve_record(leg);
+    steer(plane, leg);
     if (line != NULL || record != NULL) {
         tick.uplink = line != NULL ? (int16_t *)(line + 1) : (int16_t *)(record + 1);
         tick.downlink = tick.uplink + leg->stream->playout->frame;

@@ -4,7 +4,10 @@
 
 #include "plane.h"
 
-enum { REACTOR_PERIOD_US = MEDIA_TICK_US / PLANE_PHASES };
+enum {
+    REACTOR_PERIOD_US = MEDIA_TICK_US / PLANE_PHASES,
+    REACTOR_PLAIN_TICKS = 25, /* 500 ms: for so long a direction must be plain before a backend gets it */
+};
 
 /* The thread: runs until plane->stopping, and then carries out the commands that are left, so that everything
  * is in the caller's hands. */

@@ -304,10 +304,13 @@ static enum rtp_content content_of(const struct stream *stream, uint8_t payload_
     return payload_type == stream_noise_payload_type(stream) ? RTP_NOISE : RTP_NOTHING;
 }
 
-/* An accepted packet, as our reports will tell of it. */
+/* A packet is accepted, and our reports will tell of it. */
 static void note_arrival(struct stream *stream, const struct rtp_packet *rtp, bool audio, int64_t now_us)
 {
     uint32_t clock_hz = (uint32_t)stream->playout->clock_hz;
+    count(stream, PACKETS_RECEIVED);
+    stream->received_us = now_us;
+    stream->timed_out = false;
     reception_count(&stream->reception, rtp->seq);
     counter_set(&stream->counters[LOST], reception_lost(&stream->reception));
     if (!audio)
@@ -350,9 +353,6 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
         count(stream, WRONG_SOURCE);
         return;
     }
-    count(stream, PACKETS_RECEIVED);
-    stream->received_us = now_us;
-    stream->timed_out = false;
     admit_ssrc(stream, rtp.ssrc);
     note_arrival(stream, &rtp, content != RTP_KEY, now_us);
     struct jitter_packet sound = {rtp.seq, rtp.timestamp, rtp.payload, rtp.len, content == RTP_NOISE};
@@ -364,6 +364,14 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
         count(stream, RELAYED);
     if (stream->bridge.to != NULL)
         bridge_pass(stream, packet + (rtp.payload - packet), rtp, content, now_us, relay);
+}
+
+void stream_forwarded(struct stream *stream, const struct forwarded *packet)
+{
+    const struct rtp_packet rtp = {.seq = packet->numbers.seq, .timestamp = packet->numbers.timestamp};
+    note_arrival(stream, &rtp, true, packet->at_us);
+    count(stream, RELAYED);
+    bridge_forwarded(stream, packet);
 }
 
 /* ---- the tick ---- */

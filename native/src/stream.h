@@ -110,6 +110,9 @@ size_t stream_seal(struct stream *stream, enum srtp_kind kind, uint8_t *packet, 
 /* A packet with `len` bytes of payload leaves as one of the stream's. */
 void stream_count_sent(struct stream *stream, size_t len);
 
+/* A packet of the stream was sent on without it (forward.h). */
+void stream_forwarded(struct stream *stream, const struct forwarded *packet);
+
 /* Press a key: `event` of RFC 4733, for tone_ms, then silence for gap_ms. False if too many are waiting. */
 bool stream_press(struct stream *stream, uint8_t event, uint32_t tone_ms, uint32_t gap_ms);
 

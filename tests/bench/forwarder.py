@@ -20,6 +20,7 @@ AT_ONCE = 64
 """Commands to the plane's thread between which it is waited for."""
 CODECS = {"pcmu": (0, 8000), "opus": (96, 48_000)}
 """Payload type and rate."""
+LIKE_RTPENGINE = native.OpusOptions(bitrate=32_000, complexity=10)
 T = TypeVar("T")
 
 
@@ -32,7 +33,8 @@ def open_legs(plane: native.Plane, chosen: Options) -> list[native.Stream]:
         payload_type, rate_hz = CODECS[codec]
         far = chosen.first_port + 2 * number
         rtcp = (chosen.remote, far + 1)
-        leg.connect(native.Params((chosen.remote, far), codec, rate_hz, payload_type, rtcp=rtcp))
+        far_end = (chosen.remote, far)
+        leg.connect(native.Params(far_end, codec, rate_hz, payload_type, rtcp=rtcp, opus=LIKE_RTPENGINE))
     return legs
 
 
@@ -68,11 +70,12 @@ def settle(plane: native.Plane) -> None:
 def main() -> None:
     """Carry the calls until standard input ends."""
     chosen = options()
-    backend, mode = chosen.settings
+    way, mode = chosen.settings
+    backend, _, xdp_mode = way.partition(" ")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     interface = "node" if backend == "af_xdp" else ""
-    wanted = native.PlaneOptions(backend=backend, interface=interface)
+    wanted = native.PlaneOptions(backend=backend, interface=interface, xdp_mode=xdp_mode or "auto")
     plane = native.Plane(chosen.ip, FIRST_PORT, FIRST_PORT + 4 * chosen.calls, wanted)
     legs = open_legs(plane, chosen)
     join(plane, legs, mode)

@@ -21,7 +21,8 @@ from tests.bench import cpu
 from tests.bench.load import FIRST_PORT, Voice, build_programs, start_load
 from tests.bench.stage import LOAD_IP, NODE_CPU, NODE_IP, Answer, open_stage
 
-BACKENDS = ("udp", "io_uring", "af_xdp")
+WAYS = ("udp", "io_uring", "af_xdp driver", "af_xdp generic")
+"""Backends of our plane, with the XDP mode."""
 SETTLE_S = 0.4
 """After the last packet, until all that is under way has arrived."""
 ENOUGH = 0.995
@@ -72,9 +73,9 @@ RTPENGINE = Contender("rtpengine", "rtpengine")
 
 
 def planes(mode: str) -> list[Contender]:
-    """Our plane, once for every backend that it was built with; see `forwarder` for the modes."""
-    built = [backend for backend in BACKENDS if backend in native.features()]
-    return [Contender(f"clutch, {backend}", "forwarder", (backend, mode)) for backend in built]
+    """Our plane, once for every way that it was built with; see `forwarder` for the modes."""
+    built = [way for way in WAYS if way.split()[0] in native.features()]
+    return [Contender(f"clutch, {way}", "forwarder", (way, mode)) for way in built]
 
 
 @attrs.frozen

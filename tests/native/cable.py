@@ -6,13 +6,23 @@ import contextlib
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import attrs
 
+import native
+
+PORTS = (31_000, 31_019)
+"""Of planes on a cable."""
+PATIENCE_S = 10.0
+"""After this long without a sign the test has failed."""
 _CLONE_NEWNET = 0x40000000
+
+OpenPlane: TypeAlias = Callable[..., native.Plane]
 
 
 @attrs.frozen
@@ -42,6 +52,14 @@ class End:
                 yield
             finally:
                 _set_namespace(home.fileno())
+
+    def udp_socket(self, ip: str = "") -> socket.socket:
+        """A UDP socket at this end, on its IPv4 address if no other is given, with `PATIENCE_S`."""
+        with self.inside():
+            made = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
+            made.bind((ip or self.ip, 0))
+        made.settimeout(PATIENCE_S)
+        return made
 
     def counters(self) -> dict[str, int]:
         """What the kernel's UDP received and sent at this end: ``InDatagrams``, ``OutDatagrams`` and more."""

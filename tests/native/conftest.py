@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 import native
 from native import build
+from tests.native import cable as cables
+from tests.native.cable import PORTS, Cable, End, OpenPlane
 
 SANITIZERS = {
     "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
@@ -70,6 +72,39 @@ def backend(request: pytest.FixtureRequest, native_library: None) -> str:
     except native.MediaError as error:
         pytest.skip(f"this machine has no {name}: {error}")
     return name
+
+
+@pytest.fixture(scope="module")
+def cable() -> Iterator[Cable]:
+    """A cable for af_xdp, for all tests of a module."""
+    if "af_xdp" not in native.features():
+        pytest.skip("this build has no af_xdp")
+    if why := cables.obstacle():
+        pytest.skip(why)
+    with cables.open_cable() as cable:
+        yield cable
+
+
+@pytest.fixture
+def near(cable: Cable) -> Iterator[End]:
+    """The near end of the cable, where the test is."""
+    with cable.near.inside():
+        yield cable.near
+
+
+@pytest.fixture
+def open_plane(near: End) -> Iterator[OpenPlane]:
+    """Open planes on af_xdp at the near end, by mode, address and interface; the test need not close them."""
+    planes = []
+
+    def make(mode: str = "auto", ip: str = near.ip, interface: str = near.interface) -> native.Plane:
+        options = native.PlaneOptions("af_xdp", interface, xdp_mode=mode)
+        planes.append(plane := native.Plane(ip, *PORTS, options))
+        return plane
+
+    yield make
+    for plane in planes:
+        plane.close()
 
 
 @pytest.fixture

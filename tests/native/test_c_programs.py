@@ -23,6 +23,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
         "test_dtmf",
         "test_frame",
         "test_xsk",
+        "test_forward",
         "test_neighbour",
         "test_g711",
         "test_resample",
@@ -58,6 +59,11 @@ def test_a_plane_on_a_cable(run_program: Callable[..., None], sanitizer: str, mo
     if "af_xdp" not in native.features():
         pytest.skip("this build has no af_xdp")
     run_program("test_plane", sanitizer, arguments=["af_xdp", mode])
+
+
+def test_a_backend(run_program: Callable[..., None], backend: str) -> None:
+    wrapped = [f"-Wl,--wrap={name}" for name in ("reactor_receive", "reactor_detached")]
+    run_program("test_backend", "address", wrapped, [backend])
 
 
 def test_any_datagram_is_survived(run_program: Callable[..., None]) -> None:

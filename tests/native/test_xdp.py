@@ -9,71 +9,25 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 import native
-from tests.native import cable as cables
-from tests.native.cable import Cable
+from tests.native.cable import PATIENCE_S, PORTS, Cable, OpenPlane
 
-pytestmark = pytest.mark.usefixtures("native_library")
+pytestmark = pytest.mark.usefixtures("native_library", "near")
 
-PORTS = (31_000, 31_019)
 CNAME = b"0123456789abcdef"
-PATIENCE_S = 10.0
 ROUNDS = 50
 KERNEL_MOST = 5
 """Packets that may go by the kernel in a test of many: the first, before the neighbour is known."""
-
-OpenPlane = Callable[..., native.Plane]
-
-
-@pytest.fixture(scope="module")
-def cable() -> Iterator[Cable]:
-    """A cable for all tests here."""
-    if "af_xdp" not in native.features():
-        pytest.skip("this build has no af_xdp")
-    if why := cables.obstacle():
-        pytest.skip(why)
-    with cables.open_cable() as cable:
-        yield cable
-
-
-@pytest.fixture(autouse=True)
-def _at_the_near_end(cable: Cable) -> Iterator[None]:
-    with cable.near.inside():
-        yield
-
-
-@pytest.fixture
-def open_plane(cable: Cable) -> Iterator[OpenPlane]:
-    """Open planes at the near end; they are closed after the test."""
-    planes = []
-
-    def make(mode: str = "auto", ip: str = cable.near.ip, interface: str = "near") -> native.Plane:
-        options = native.PlaneOptions("af_xdp", interface, xdp_mode=mode)
-        planes.append(plane := native.Plane(ip, *PORTS, options))
-        return plane
-
-    yield make
-    for plane in planes:
-        plane.close()
-
-
-def far_socket(cable: Cable, ip: str) -> socket.socket:
-    """A UDP socket at the far end."""
-    with cable.far.inside():
-        made = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind((ip, 0))
-    made.settimeout(PATIENCE_S)
-    return made
 
 
 @pytest.fixture
 def peer(cable: Cable) -> Iterator[socket.socket]:
     """A phone at the far end."""
-    with far_socket(cable, cable.far.ip) as peer:
+    with cable.far.udp_socket() as peer:
         yield peer
 
 
@@ -117,7 +71,8 @@ def test_packets_go_past_the_kernel(
 ) -> None:
     before = cable.near.counters()
     plane = open_plane(mode)
-    assert plane.backend == f"af_xdp on near: {mode}, copying, 1 queue"
+    forwarding = ", forwarding" if mode == "generic" else ""
+    assert plane.backend == f"af_xdp on near: {mode}, copying, 1 queue{forwarding}"
     stream = open_stream(plane, peer)
     converse(stream, peer, cable.near.ip)
     until_received(plane, stream, ROUNDS)
@@ -129,7 +84,7 @@ def test_packets_go_past_the_kernel(
 
 def test_over_ipv6(open_plane: OpenPlane, cable: Cable) -> None:
     plane = open_plane(ip=cable.near.ipv6)
-    with far_socket(cable, cable.far.ipv6) as peer:
+    with cable.far.udp_socket(cable.far.ipv6) as peer:
         stream = open_stream(plane, peer)
         converse(stream, peer, cable.near.ipv6)
         until_received(plane, stream, ROUNDS)
@@ -156,7 +111,7 @@ def test_a_port_without_a_stream_is_the_kernels(
 
 def test_reports_come_and_go_by_the_kernel(open_plane: OpenPlane, cable: Cable, peer: socket.socket) -> None:
     plane = open_plane()
-    with far_socket(cable, cable.far.ip) as rtcp:
+    with cable.far.udp_socket() as rtcp:
         stream = plane.open(ssrc=1, seq=1, timestamp=0, cname=CNAME)
         params = native.Params(peer.getsockname(), "pcmu", 8000, 0, 101, rtcp=rtcp.getsockname())
         stream.connect(params)

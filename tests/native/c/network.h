@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "media.h"
+#include "udp.h"
 
 #define NEAR_IP "10.77.0.1"
 #define FAR_IP "10.77.0.2"
@@ -90,6 +91,16 @@ static inline struct endpoint endpoint_of(const char *ip, uint16_t port)
     if (inet_pton(AF_INET, ip, made.ip + 12) != 1)
         CHECK(inet_pton(AF_INET6, ip, made.ip) == 1);
     return made;
+}
+
+/* A UDP socket at that address in a namespace; we stay, or come back to, near. */
+static inline int bound(int namespace, const struct endpoint *at)
+{
+    enter(namespace);
+    int fd = udp_open(at, at->port, 1 << 20);
+    CHECK(fd >= 0);
+    enter(near_namespace);
+    return fd;
 }
 
 /* Wait a moment for something that comes by itself; false when that has taken half a minute. */

@@ -1,7 +1,6 @@
 /* Who is where on a link, as the kernel of a network namespace learns it, forgets it and changes its mind. */
 #include "neighbour.h"
 #include "network.h"
-#include "udp.h"
 
 enum { SLOTS = 8, ELSEWHERE = 6, PROBE = 7 };
 

@@ -6,7 +6,6 @@
 #include "network.h"
 #include "plane.h"
 #include "rtp.h"
-#include "udp.h"
 
 #define CNAME "0123456789abcdef"
 

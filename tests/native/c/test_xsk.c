@@ -15,7 +15,6 @@ int main(void)
 #include <poll.h>
 
 #include "frame.h"
-#include "udp.h"
 #include "xdp.h"
 #include "xsk.h"
 
@@ -27,15 +26,6 @@ static struct xdp *xdp;
 static struct xsk xsk;
 static struct endpoint near_open, near_closed, far_end;
 static int far_socket, open_socket, closed_socket; /* the kernel's, on the far and the near side */
-
-static int bound(int namespace, const struct endpoint *at)
-{
-    enter(namespace);
-    int fd = udp_open(at, at->port, 1 << 20);
-    CHECK(fd >= 0);
-    enter(near_namespace);
-    return fd;
-}
 
 static void open_ends(const char *near_ip, const char *far_ip)
 {
