@@ -48,6 +48,7 @@ class NativeOptions(CData):
     cpu: int
     busy_poll_us: int
     xdp_mode: int
+    quarantine_ms: int
 
 class MediaReport(CData):
     data: CData

@@ -120,6 +120,8 @@ class PlaneOptions(NamedTuple):
     """How long the kernel looks for packets in the device itself before the reactor sleeps; 0: not at all."""
     xdp_mode: str = "auto"
     """Where af_xdp takes packets: one of `XDP_MODES`."""
+    quarantine_ms: int = 0
+    """How long the ports of a closed stream stay unused, so that its peer cannot speak into the next one."""
 
 
 class Stats(NamedTuple):
@@ -260,6 +262,7 @@ def write_options(options: PlaneOptions, ffi: FFI) -> NativeOptions:
     made.busy_poll_us = options.busy_poll_us
     if options.xdp_mode not in XDP_MODES:
         raise MediaError(errno.EINVAL, f"no XDP mode is called {options.xdp_mode!r}")
+    made.quarantine_ms = options.quarantine_ms
     made.xdp_mode = XDP_MODES.index(options.xdp_mode)
     return made
 

@@ -144,7 +144,7 @@ class TwinStream:
         codec = payload_format(params.codec.name)
         old = self._connection
         if old is None:
-            source = SourceLock(params.remote, params.learn)
+            source = SourceLock(params, now_us)
             uplink = Uplink(params, codec.decode, self.counters, source, now_us)
             clock_hz = params.codec.rtp_clock_hz
             reports = Reports.start(self._downlink, self.counters, self._cname, clock_hz, now_us)

@@ -88,7 +88,7 @@ class Uplink:
         if not params.codec.same_pcm(self._params.codec):
             self._restart()
         self._params, self._decode = params, decode
-        self._source.signal(params.remote, learn=params.learn)
+        self._source.signal(params, now_us)
         self._last_rx_us, self._idle = now_us, False
 
     def receive(self, packet: ParsedRtp, source: Address, now_us: int, *, keep: bool) -> Content | None:
@@ -101,7 +101,7 @@ class Uplink:
             return None
         if not self._fits(packet, content):
             return None
-        if not self._source.accepts(source, packet.ssrc):
+        if not self._source.accepts(source, packet.ssrc, packet.sequence, now_us):
             self._counters.wrong_source += 1
             return None
         self._counters.packets_received += 1

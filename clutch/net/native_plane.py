@@ -35,7 +35,7 @@ from clutch.media.params import Address, RtpParams
 from clutch.net.errors import BackendUnavailable, RoomError
 from clutch.net.native_recording import NativeRecording, Recordings
 from clutch.net.native_room import NativeRoomCore
-from clutch.net.plane import RtpStream
+from clutch.net.plane import NO_PORT, RtpStream
 from clutch.net.reports import new_cname
 from clutch.net.room import MixRoom, Rooms
 
@@ -94,7 +94,8 @@ class NativePlane:
             randbits = self._randbits
             core = self._plane.open(randbits(32), randbits(15), randbits(32), new_cname(randbits))
         except native.MediaError as error:
-            raise MediaUnavailable(str(error)) from error
+            is_full = error.errno == errno.EADDRNOTAVAIL
+            raise MediaUnavailable(NO_PORT if is_full else str(error)) from error
         stream = NativeRtpStream(sid, (self._host, core.port), core, self._recordings, self._forget)
         self._streams[core.id] = stream
         return stream

@@ -11,6 +11,9 @@ import trio
 from actors.call.ports import MediaPort, MediaStream, Recording, Side
 from clutch.media.params import Address, RtpParams
 
+NO_PORT = "every RTP port is taken, or was a moment ago"
+"""Why a plane opens no stream, other than errors of the network."""
+
 
 class RtpStream(MediaStream, Protocol):
     """A `MediaStream` that signalling can describe and connect."""

@@ -6,6 +6,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import attrs
@@ -34,7 +35,7 @@ from clutch.media.uplink import Idle, StreamEvent
 from clutch.media.vad import SpeechOff, SpeechOn
 from clutch.net.errors import NetworkError, RoomError
 from clutch.net.link import Datagrams, Network
-from clutch.net.plane import RtpStream
+from clutch.net.plane import NO_PORT, RtpStream
 from clutch.net.protection import Protection
 from clutch.net.reports import new_cname, read_report, write_report
 from clutch.net.room import MixRoom, Rooms
@@ -55,8 +56,8 @@ def _now_us() -> int:
     return round(trio.current_time() * 1_000_000)
 
 
-def _even(ports: Iterable[int]) -> deque[int]:
-    return deque(port for port in ports if port % 2 == 0)
+def _even(ports: Iterable[int]) -> deque[tuple[int, float]]:
+    return deque((port, -inf) for port in ports if port % 2 == 0)
 
 
 @attrs.define(eq=False)
@@ -64,13 +65,16 @@ class TwinPlane:
     """`MediaPlane` in Python. Every packet costs Python time: for tests and a handful of calls.
 
     `host` is the address to bind; streams use the even ports of `ports` for RTP and those above for RTCP,
-    the least recently used first. `randbits` gives n random bits for SSRCs and first numbers.
+    the least recently used first, each `quarantine_s` after its last use at the earliest. `randbits` gives n
+    random bits for SSRCs and first numbers.
     """
 
     _network: Network
     _host: str
-    _free: deque[int] = attrs.field(alias="ports", converter=_even)
+    _free: deque[tuple[int, float]] = attrs.field(alias="ports", converter=_even)
+    """Ports, and when they may be used."""
     _randbits: Callable[[int], int] = secrets.randbits
+    _quarantine_s: float = 0.0
     _streams: dict[TwinRtpStream, None] = attrs.field(init=False, factory=dict)
     _rooms: Rooms = attrs.field(init=False, factory=Rooms, repr=False)
     _mixing: list[TwinRoomCore] = attrs.field(init=False, factory=list, repr=False)
@@ -156,14 +160,18 @@ class TwinPlane:
     def _bind(self) -> tuple[Datagrams, Datagrams]:
         """Sockets for RTP and RTCP on the first pair of ports that is really free."""
         refusal: NetworkError | None = None
+        now = trio.current_time()
         for _ in range(len(self._free)):
-            port = self._free.popleft()
+            port, ready = self._free[0]
+            if ready > now:
+                break
+            self._free.popleft()
             try:
                 return self._bind_pair(port)
             except NetworkError as error:
-                self._free.append(port)
+                self._free.append((port, now))
                 refusal = error
-        raise MediaUnavailable(str(refusal or "every RTP port is taken")) from refusal
+        raise MediaUnavailable(str(refusal or NO_PORT)) from refusal
 
     def _bind_pair(self, port: int) -> tuple[Datagrams, Datagrams]:
         rtp = self._network.open_datagrams(self._host, port)
@@ -183,7 +191,7 @@ class TwinPlane:
         self._rooms.forget(stream)
         for room in self._mixing:
             room.forget(stream)
-        self._free.append(stream.local[1])
+        self._free.append((stream.local[1], trio.current_time() + self._quarantine_s))
 
 
 @attrs.define(eq=False)

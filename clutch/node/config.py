@@ -124,6 +124,9 @@ class RtpConfig:
     last_port: Annotated[int, Between(1024, 65_535)] = 32_767
     timeout_s: Annotated[float, Between(0, 86_400)] = 30.0
     """Silence from the network after which a call is ended; 0 never ends one."""
+    quarantine_s: Annotated[float, Between(0, 600)] = 32.0
+    """How long the ports of an ended call stay unused: as long as its BYE may still be on its way (timer F of
+    RFC 3261) the peer may not know that the call is over, and must not be heard in the next one."""
     comfort_noise: bool = False
     """Send comfort noise (RFC 3389) for silence to peers that know it; what comes is always played."""
     srtp: Literal["optional", "required", "off"] = "optional"

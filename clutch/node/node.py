@@ -206,7 +206,7 @@ async def open_node(
     network = network or TrioNetwork()
     dialplan = make_dialplan(config.dialplan)
     ports = range(config.rtp.first_port, config.rtp.last_port + 1)
-    plane = make_plane(config.media, network, config.sip.host, ports)
+    plane = make_plane(config.media, network, config.sip.host, ports, config.rtp.quarantine_s)
     if config.rtp.srtp == "required":
         check_srtp(plane)
     if config.recording.enabled:

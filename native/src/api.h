@@ -178,6 +178,7 @@ struct plane_options {
     int32_t cpu;          /* the CPU that the reactor thread stays on; -1: any */
     int32_t busy_poll_us; /* how long the kernel looks into the device before a wait sleeps; 0: not at all */
     int32_t xdp_mode;     /* enum xdp_mode */
+    int32_t quarantine_ms; /* how long a closed leg's ports stay unused */
 };
 
 /* A fragment that was read from an mcache. Python unpacks arrays of it as "=QQII". */

@@ -51,11 +51,14 @@ static int bind_leg(struct leg *leg)
     struct ports *ports = &leg->plane->ports;
     int error = -EADDRNOTAVAIL;
     for (size_t tries = ports->count; tries > 0; tries--) {
-        int port = ports_take(ports);
+        int64_t now_us = reactor_now_us();
+        int port = ports_take(ports, now_us);
+        if (port < 0)
+            return port;
         error = bind_pair(leg, (uint16_t)port);
         if (error == 0)
             return 0;
-        ports_give(ports, (uint16_t)port);
+        ports_give(ports, (uint16_t)port, now_us);
         if (error != -EADDRINUSE)
             return error;
     }
@@ -247,7 +250,7 @@ void leg_release(struct leg *leg)
     plane->backend->kind->unbind(plane->backend, &leg->rtp);
     plane->backend->kind->unbind(plane->backend, &leg->rtcp);
     if (leg->port != 0)
-        ports_give(&plane->ports, leg->port);
+        ports_give(&plane->ports, leg->port, reactor_now_us() + plane->quarantine_us);
     if (leg->stream != NULL)
         stream_free(leg->stream);
     free(leg->seat); /* only if the plane ends */

@@ -129,6 +129,7 @@ int plane_open(struct plane **out, const struct endpoint *local, uint16_t first_
     plane->near = near;
     plane->kick = plane->wake = -1;
     plane->local = *local;
+    plane->quarantine_us = (int64_t)options->quarantine_ms * 1000;
     sem_init(&plane->started, 0, 0);
     int error = ports_open(&plane->ports, first_port, last_port);
     if (error == 0)
@@ -209,7 +210,7 @@ const char *plane_backend(const struct plane *plane)
 
 size_t plane_free_ports(const struct plane *plane)
 {
-    return plane->ports.count;
+    return ports_ready(&plane->ports, reactor_now_us());
 }
 
 void plane_begin_drain(struct plane *plane)

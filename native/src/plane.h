@@ -132,6 +132,7 @@ struct plane {
     int kick; /* eventfd: caller to reactor */
     int wake; /* eventfd: reactor to caller */
     size_t command_spare;
+    int64_t quarantine_us; /* how long a closed leg's ports stay unused */
     pthread_t thread;
     sem_t started; /* the reactor has set start_error */
     int start_error;

@@ -15,7 +15,7 @@ int ports_open(struct ports *ports, uint16_t first, uint16_t last)
     if (ports->queue == NULL)
         return -ENOMEM;
     for (uint32_t port = even; port <= last; port += 2)
-        ports_give(ports, (uint16_t)port);
+        ports_give(ports, (uint16_t)port, INT64_MIN);
     return 0;
 }
 
@@ -24,17 +24,26 @@ void ports_close(struct ports *ports)
     free(ports->queue);
 }
 
-int ports_take(struct ports *ports)
+int ports_take(struct ports *ports, int64_t now_us)
 {
-    if (ports->count == 0)
+    const struct free_port *oldest = &ports->queue[ports->first];
+    if (ports->count == 0 || oldest->ready_us > now_us)
         return -EADDRNOTAVAIL;
-    uint16_t port = ports->queue[ports->first];
     ports->first = (ports->first + 1) % ports->capacity;
     ports->count--;
-    return port;
+    return oldest->port;
 }
 
-void ports_give(struct ports *ports, uint16_t port)
+void ports_give(struct ports *ports, uint16_t port, int64_t ready_us)
 {
-    ports->queue[(ports->first + ports->count++) % ports->capacity] = port;
+    size_t last = (ports->first + ports->count++) % ports->capacity;
+    ports->queue[last] = (struct free_port){.ready_us = ready_us, .port = port};
+}
+
+size_t ports_ready(const struct ports *ports, int64_t now_us)
+{
+    size_t ready = 0;
+    for (size_t i = 0; i < ports->count; i++)
+        ready += ports->queue[(ports->first + i) % ports->capacity].ready_us <= now_us;
+    return ready;
 }

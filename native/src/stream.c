@@ -6,13 +6,6 @@
 
 #include "rtp.h"
 
-static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
-}
-
-_Static_assert(sizeof(struct endpoint) == 18, "endpoints are compared bytewise");
-
 static void count(struct stream *stream, enum media_counter which)
 {
     counter_add(&stream->counters[which], 1);
@@ -112,8 +105,7 @@ void stream_connect(struct stream *stream, const struct media_params *params, st
         stream->playout->codec.type->tune(&stream->playout->codec, params);
     adopt_key(&stream->sealer, &parts->sealer);
     adopt_key(&stream->opener, &parts->opener);
-    if (!same_endpoint(&stream->params.remote, &params->remote))
-        memset(&stream->source, 0, sizeof stream->source);
+    source_signal(&stream->source, !same_endpoint(&stream->params.remote, &params->remote), now_us);
     if (!stream->params.receive)
         reception_restart(&stream->reception);
     stream->params = *params;
@@ -265,27 +257,6 @@ void stream_bye(struct stream *stream, int64_t now_us, struct media_report *repo
 
 /* ---- packets in ---- */
 
-/* Symmetric RTP: true if the packet comes from the source that is, or now becomes, the stream's only one. */
-static bool admit_source(struct stream *stream, const struct endpoint *from, uint32_t ssrc)
-{
-    struct source *source = &stream->source;
-    if (source->is_locked)
-        return same_endpoint(&source->locked, from);
-    if (!same_endpoint(&stream->params.remote, from)) {
-        if (!stream->params.learn)
-            return false;
-        if (!same_endpoint(&source->candidate, from) || source->candidate_ssrc != ssrc)
-            source->candidate_packets = 0;
-        source->candidate = *from;
-        source->candidate_ssrc = ssrc;
-        if (++source->candidate_packets < STREAM_LEARN_PACKETS)
-            return false;
-    }
-    source->locked = *from;
-    source->is_locked = true;
-    return true;
-}
-
 static void finish_key(struct stream *stream)
 {
     struct media_event event;
@@ -379,7 +350,8 @@ void stream_receive(struct stream *stream, uint8_t *packet, size_t len, const st
         count(stream, MALFORMED);
         return;
     }
-    if (!admit_source(stream, source, rtp.ssrc)) {
+    bool authentic = stream->opener != NULL;
+    if (!source_admit(&stream->source, &stream->params, authentic, source, rtp.ssrc, rtp.seq, now_us)) {
         count(stream, WRONG_SOURCE);
         return;
     }

@@ -3,21 +3,21 @@
  * One thread owns it and calls connect, receive, tick, press and next_event; in a plane that is the reactor.
  * At the same time one other thread may call send and clear, and any thread queued and stats.
  *
- * Receiving: the source is learnt once and then strict (symmetric RTP, RFC 4961); audio goes to the playout,
+ * Receiving: the source is learnt once and then strict (source.h); audio goes to the playout,
  * telephone events to the DTMF receiver. RTCP comes on the RTP port (rtcp-mux, RFC 5761) or on its own, and
  * only from where our reports go: the peer's RTP address, or what signalling said, or the port above the one
  * that was learnt. It does not count as a sign of life: a peer whose media fails may well go on to report.
- * Reports leave whatever the direction is, so that a hold keeps its way through a NAT open. Sending: one packet per
- * tick, a telephone event while a key is pressed, else audio from the downlink queue or silence. A stream
+ * Reports leave whatever the direction is, so that a hold keeps its way through a NAT open. Sending: one packet
+ * per tick, a telephone event while a key is pressed, else audio from the downlink queue or silence. A stream
  * that may not send still consumes its queue, so that nobody who speaks into it stalls on hold.
  *
  * With keys, packets are unsealed before anything else looks at them, whoever sent them, and sealed as the last
  * step: everything between knows plain RTP only. So nobody without the key is ever learnt as the source.
  *
  * The functions that Python calls are declared in api.h: stream_new, stream_free, stream_setup (connect with
- * allocation), receive (on the RTP port; what goes on to a bridged stream is changed in place), receive_rtcp (on the port above), tick, bye (the last report, for a
- * stream that is about to be closed), next_event, send, clear, queued, dial, stats. `cname` of stream_new is
- * MEDIA_CNAME characters.
+ * allocation), receive (on the RTP port; what goes on to a bridged stream is changed in place), receive_rtcp
+ * (on the port above), tick, bye (the last report, for a stream that is about to be closed), next_event, send,
+ * clear, queued, dial, stats; bridge.h has the others. `cname` of stream_new is MEDIA_CNAME characters.
  */
 #ifndef CLUTCH_STREAM_H
 #define CLUTCH_STREAM_H
@@ -28,22 +28,13 @@
 #include "playout.h"
 #include "reception.h"
 #include "reports.h"
+#include "source.h"
+#include "srtp.h"
 #include "tones.h"
 #include "vad.h"
-#include "srtp.h"
 
 enum {
-    STREAM_LEARN_PACKETS = 5, /* in a row from elsewhere before that source is believed */
-    STREAM_EVENTS = 8,        /* one call makes at most 5: take them before the next one */
-};
-
-/* Where packets come from. */
-struct source {
-    struct endpoint locked;
-    struct endpoint candidate;
-    uint32_t candidate_ssrc;
-    uint32_t candidate_packets;
-    bool is_locked;
+    STREAM_EVENTS = 8, /* one call makes at most 5: take them before the next one */
 };
 
 struct stream {
@@ -66,7 +57,7 @@ struct stream {
     uint8_t report[MEDIA_REPORT_MAX + SRTP_GROWTH]; /* the last one, on its way out */
     int64_t received_us; /* last accepted packet, or connect */
     uint64_t ticks;
-    uint64_t numbers_used;     /* sequence numbers up to `next`, those of packets that were lost before us included */
+    uint64_t numbers_used;     /* sequence numbers up to `next`, those that were lost before us included */
     struct relay_numbers next; /* of the next packet */
     uint32_t ssrc;
     uint32_t peer_ssrc;

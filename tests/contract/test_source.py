@@ -157,3 +157,62 @@ def test_the_wait_starts_at_connect_and_anew_at_the_next(play: Play) -> None:
 @pytest.mark.parametrize("quiet", [attrs.evolve(params(), timeout_ms=0), params(receive=False)], ids=str)
 def test_no_timeout_when_nothing_is_awaited(play: Play, quiet: RtpParams) -> None:
     assert play(connected(1600, quiet)).events == []
+
+
+def test_who_speaks_too_late_is_not_learnt(play: Play) -> None:
+    """Learning is open for 30 s from a connect; the signalled address is believed for ever."""
+    stranger, peer = Peer(ssrc=1), Peer()
+    trace = connected(1560)
+    for number in range(1498, 1502):
+        trace.receive(arrival(number), stranger.audio(AUDIO), NAT)
+    trace.receive(arrival(1530), peer.audio(AUDIO))
+    outcome = play(trace)
+    assert received(outcome.stats).packets_received == 1
+    assert outcome.stats.wrong_source == 4
+    assert set(destinations(outcome)) == {PEER}
+
+
+def test_another_connect_opens_learning_anew(play: Play) -> None:
+    peer = Peer()
+    trace = connected(1560)
+    trace.connect(arrival(1400), params())
+    for number in range(1520, 1530):
+        trace.receive(arrival(number), peer.audio(AUDIO), NAT)
+    assert play(trace).stats.packets_received == 6
+
+
+def test_another_ssrc_is_believed_when_the_one_before_is_silent(play: Play) -> None:
+    """A peer that starts anew loses two packets."""
+    before, after = Peer(), Peer(ssrc=2, sequence=9000)
+    trace = connected(20)
+    for number in range(14):
+        trace.receive(arrival(number), (before if number < 6 else after).audio(AUDIO))
+    outcome = play(trace)
+    assert (outcome.stats.ssrc_changes, outcome.stats.wrong_source) == (1, 2)
+    assert outcome.stats.packets_received == 12
+
+
+@pytest.mark.parametrize("ssrcs", [[1] * 40, range(1, 41)], ids=["one", "many"])
+def test_nobody_is_heard_beside_the_peer_whatever_address_he_forges(play: Play, ssrcs: list[int]) -> None:
+    peer = Peer()
+    sequences = dict.fromkeys(ssrcs, 500)
+    trace = connected(30)
+    for number in range(20):
+        trace.receive(arrival(number), peer.audio(AUDIO))
+        for ssrc in ssrcs:
+            forged = Peer(ssrc=ssrc, sequence=sequences[ssrc])
+            sequences[ssrc] += 1
+            trace.receive(arrival(number) + 400 * len(sequences) // 2, forged.audio(b"\x11" * 160))
+    outcome = play(trace)
+    assert (outcome.stats.packets_received, outcome.stats.ssrc_changes) == (20, 0)
+    assert outcome.stats.wrong_source == 20 * 40
+    assert outcome.stats.played == 20
+
+
+def test_another_ssrc_that_skips_is_not_believed(play: Play) -> None:
+    peer = Peer()
+    trace = connected(30)
+    trace.receive(arrival(0), peer.audio(AUDIO))
+    for number in range(5, 25):
+        trace.receive(arrival(number), Peer(ssrc=2, sequence=number * 7).audio(AUDIO))
+    assert play(trace).stats.packets_received == 1

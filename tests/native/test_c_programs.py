@@ -15,6 +15,7 @@ HEAP = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
     "name",
     [
         "test_ring",
+        "test_ports",
         "test_mcache",
         "test_downlink",
         "test_delay",

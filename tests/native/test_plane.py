@@ -440,3 +440,23 @@ def test_only_streams_that_can_be_bridged_are(plane: native.Plane, drained: Drai
             stream.bridge(partner)
     closed.unbridge()
     drained.until_closed(1)
+
+
+def test_the_ports_of_a_closed_stream_rest(peer: socket.socket) -> None:
+    """Its peer goes on speaking, and nobody hears it."""
+    options = native.PlaneOptions(quarantine_ms=3_600_000)
+    plane = native.Plane(LOCAL, FEW, FEW + 3, options)
+    drained = Drained(plane)
+    before, other = (open_stream(plane, peer.getsockname()) for _ in range(2))
+    before.close()
+    drained.until_closed(1)
+    assert plane.free_ports == 0
+    with pytest.raises(native.MediaError) as caught:
+        plane.open(1, 1, 1, CNAME)
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+    for number in range(8):
+        peer.sendto(rtp(number, bytes(160)), (LOCAL, before.port))
+        peer.sendto(rtp(number, bytes(160)), (LOCAL, other.port))
+    drained.until(lambda out: other.stats().packets_received == 8)
+    assert before.stats().packets_received == 0
+    plane.close()

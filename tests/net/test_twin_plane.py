@@ -19,6 +19,7 @@ from clutch.net.link import Address, TrioNetwork
 from clutch.net.memory import MemoryNetwork
 from clutch.net.plane import MediaPlane, RtpStream
 from clutch.net.twin_plane import MAX_EVENTS, TwinPlane, TwinRtpStream
+from clutch.wire.rtp import RtpPacket
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 PCMU = Codec("pcmu", 0, 8000, 8000)
@@ -358,3 +359,31 @@ async def test_what_cannot_be_bridged(autojump_clock: MockClock) -> None:
         await trio.sleep(0.1)
         with pytest.raises(CannotBridge):
             one.bridge(other)
+
+
+async def test_who_spoke_into_a_call_does_not_speak_into_the_next(autojump_clock: MockClock) -> None:
+    """The ports of a closed stream rest. Its peer, who does not know, goes on for twenty seconds."""
+    network = MemoryNetwork()
+    plane = TwinPlane(network.host(HERE), HERE, range(4000, 4004), quarantine_s=32)
+    stale = network.host(THERE).open_datagrams(THERE, 9)
+    async with running(plane):
+        first, second = plane.open("a"), plane.open("b")
+        first.connect(RtpParams((THERE, 9), PCMU))
+        first.close()
+        for number in range(1000):
+            stale.send(RtpPacket(0, number, number * 160, 7, bytes(160)).to_bytes(), (HERE, 4000))
+            with pytest.raises(MediaUnavailable, match="was a moment ago"):
+                plane.open("c")
+            await trio.sleep(0.02)
+        second.close()
+        await trio.sleep(11.9)
+        with pytest.raises(MediaUnavailable):
+            plane.open("c")
+        await trio.sleep(0.2)
+        third = plane.open("c")
+        third.connect(RtpParams((THERE, 4000), PCMU))
+        assert third.local == (HERE, 4000)
+        await trio.sleep(1)
+        assert third.stats().packets_received == third.stats().wrong_source == 0
+        with pytest.raises(MediaUnavailable):
+            plane.open("d")

@@ -33,6 +33,7 @@ public_address = "192.0.2.1"
 [rtp]
 first_port = 20000
 last_port = 20100
+quarantine_s = 5
 timeout_s = 0
 comfort_noise = true
 srtp = "required"
