@@ -109,6 +109,7 @@ async def _one_call_too_many(stage: SipStage) -> None:
     first.hangup(Cause(Reason.NORMAL, Party.CALLER))
     await stage.idle()
     ended(stage.trace, "completed", Reason.NORMAL, Party.CALLER)
+    await trio.sleep(RtpConfig().quarantine_s)
     third = stage.phone.dial("play")
     assert await third.wait() is CallStatus.COMPLETED, "there is room again"
 
