@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from clutch.media.g711 import Samples
+from clutch.media.loudness import mean_square
 
 LEVEL_MAX = 127
 QUIET = 55
@@ -28,7 +29,7 @@ _POWER_STEP, _AMPLITUDE_STEP = 52_057, 58_409
 
 def level_of(samples: Samples) -> int:
     """The level of at least one sample, rounded up: towards the softer."""
-    power = int(np.sum(samples.astype(np.int64) ** 2)) // len(samples)
+    power = mean_square(samples)
     if not power:
         return LEVEL_MAX
     level, level_power = 0, _OVERLOAD_POWER

@@ -1,4 +1,4 @@
-"""Where a speaker is quiet: the places at which a frame more or less is not heard."""
+"""How loud sound is, and where a speaker is quiet: there a frame more or less is not heard."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ DECAY_SHIFT = 8
 """… which fades by 1/256 with every packet."""
 QUIET_PACKETS = 3
 """In a row make a pause of the speaker, not a gap within a word."""
+
+
+def mean_square(samples: Samples) -> int:
+    """The power of at least one sample, rounded down; 1 << 30 is a square wave of full scale."""
+    wide = samples.astype(np.int64)
+    return int(wide @ wide) // len(samples)
 
 
 @attrs.define(eq=False)

@@ -15,14 +15,22 @@ from clutch.media.dtmf import Digit
 from clutch.media.g711 import Samples
 
 HALF = 80
+"""Samples of 10 ms at 8 kHz."""
 WINDOW = 2 * HALF
 HERTZ = (697, 770, 852, 941, 1209, 1336, 1477, 1633)
+"""The low group, then the high one."""
 KEYS = ("123A", "456B", "789C", "*0#D")
+"""By low frequency, then by high."""
 SHIFT = 10
+"""Of a correlation to the right, as in C, where its square must have room."""
 SHARE = 20_480
+"""Power of a tone in units of a window's energy."""
 LEAST = 1_638_400 * 519 * 519
+"""Power of a tone of -36 dBFS."""
 BEGIN_WINDOWS = 3
+"""In a row with a key begin it …"""
 END_WINDOWS = 2
+"""… and without it end it."""
 HALF_MS = 10
 
 _ANGLES = 2 * np.pi * np.array(HERTZ)[:, None] * np.arange(WINDOW) / 8000
@@ -79,8 +87,8 @@ def _key_in(window: NDArray[np.int64]) -> str:
     low, high, energy = power[row], power[4 + column], int(window @ window)
     loud = low >= LEAST and high >= LEAST
     alone = (low + high) // SHARE >= energy // 20 * 11
-    level = high // 5 * 2 <= low and low // 19 * 3 <= high
-    return KEYS[row][column] if loud and alone and level else ""
+    twist_is_right = high // 5 * 2 <= low and low // 19 * 3 <= high
+    return KEYS[row][column] if loud and alone and twist_is_right else ""
 
 
 def _strongest(power: list[int]) -> int | None:

@@ -1,5 +1,7 @@
 #include "comfort.h"
 
+#include "pcm.h"
+
 /* In 1/65536, so that little is lost on the way down. */
 static const uint64_t OVERLOAD_POWER = UINT64_C(1) << 46; /* 32768 squared */
 static const uint64_t OVERLOAD_AMPLITUDE = UINT64_C(56756) << 16; /* of evenly spread samples with that power */
@@ -29,12 +31,10 @@ void comfort_fill(struct comfort *comfort, int16_t *pcm, size_t n)
     }
 }
 
-int comfort_level(const int16_t *pcm, size_t n)
+/* The level of n > 0 samples, rounded up: towards the softer. */
+static int level_of(const int16_t *pcm, size_t n)
 {
-    uint64_t power = 0, level_power = OVERLOAD_POWER;
-    for (size_t i = 0; i < n; i++)
-        power += (uint64_t)(pcm[i] * pcm[i]);
-    power /= n;
+    uint64_t power = pcm_power(pcm, n), level_power = OVERLOAD_POWER;
     if (power == 0)
         return COMFORT_LEVEL_MAX;
     int level = 0;
@@ -45,7 +45,7 @@ int comfort_level(const int16_t *pcm, size_t n)
 
 int comfort_send(uint32_t *quiet, const int16_t *pcm, size_t n, uint8_t *payload)
 {
-    int level = comfort_level(pcm, n);
+    int level = level_of(pcm, n);
     *quiet = level >= COMFORT_QUIET ? *quiet + 1 : 0;
     if (*quiet <= COMFORT_HANGOVER)
         return -1;

@@ -32,9 +32,6 @@ void comfort_hear(struct comfort *comfort, const uint8_t *payload);
 /* The next n samples of it. */
 void comfort_fill(struct comfort *comfort, int16_t *pcm, size_t n);
 
-/* The level of n > 0 samples, rounded up: towards the softer. */
-int comfort_level(const int16_t *pcm, size_t n);
-
 /* The sender's: one frame of n samples, `quiet` of them having been soft in a row before it. -1 if it is to be
  * sent as audio, else how many bytes of a comfort noise payload are to be sent instead: 0 or COMFORT_PAYLOAD,
  * which are then written. */

@@ -4,6 +4,14 @@
 
 #include "simd.h"
 
+uint32_t pcm_power(const int16_t *pcm, size_t n)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (uint32_t)(pcm[i] * pcm[i]);
+    return (uint32_t)(sum / n);
+}
+
 void pcm_to_float(const int16_t *restrict in, float *restrict out, size_t n)
 {
     for (size_t i = 0; i < n; i++)

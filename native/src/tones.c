@@ -75,8 +75,8 @@ static char key_in(const int16_t *window)
     int64_t low = power[row], high = power[TONES_GROUP + column];
     bool loud = low >= LEAST && high >= LEAST;
     bool alone = (low + high) / SHARE >= energy / 20 * 11;
-    bool even = high / 5 * 2 <= low && low / 19 * 3 <= high; /* 4 dB, 8 dB */
-    return loud && alone && even ? KEYS[row][column] : 0;
+    bool twist_is_right = high / 5 * 2 <= low && low / 19 * 3 <= high; /* 4 dB, 8 dB */
+    return loud && alone && twist_is_right ? KEYS[row][column] : 0;
 }
 
 /* A window more, 10 ms after the last one. True if a key ended with it. */

@@ -3,8 +3,8 @@
  * Every 10 ms the last 20 ms are correlated with the eight frequencies, at 8 kHz: a higher rate is brought down
  * by averaging, which costs the highest frequency 0.5 dB and lets through nothing that matters here. A window
  * holds a key if its strongest low and high frequency are each above -36 dBFS, make up most of its energy
- * between them, stand 6 dB above the others of their group, and differ by at most 4 dB (high over low) or 8 dB
- * (low over high). The window is so short that a frequency off by 1.5 % still has most of its energy in its
+ * between them, stand 6 dB above the others of their group, and differ (the twist) by at most 4 dB (high over
+ * low) or 8 dB (low over high). The window is so short that a frequency off by 1.5 % still has most of its energy in its
  * place, and one off by 3.5 % has not. Three windows in a row begin a key: 20 ms of it never do,
  * 40 ms do wherever they lie among the windows, but for a key that is 1.5 % high, which may need 10 more. Two
  * windows without it end it. Speech does not hold two pure tones for that long.

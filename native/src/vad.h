@@ -1,4 +1,4 @@
-/* Voice activity: when a speaker starts and stops, by energy over a noise floor that adapts.
+/* Voice activity: when a speaker starts and stops, by power over a noise floor that adapts.
  *
  * A frame of 20 ms speaks if its mean square is above the gate and 12 dB above the floor. The floor falls at
  * once to what is quieter and rises by 1.7 dB a second, so it finds a steady noise within seconds and stays
@@ -18,8 +18,8 @@ enum {
     VAD_OVER_FLOOR = 16,  /* 12 dB */
     VAD_FLOOR_MIN = 16,   /* -78 dBFS */
     VAD_RISE_SHIFT = 7,   /* of a frame: the floor rises by 1/128 and 1 */
-    VAD_START_FRAMES = 3,
-    VAD_STOP_FRAMES = 10,
+    VAD_ONSET_FRAMES = 3,
+    VAD_HANGOVER_FRAMES = 10,
 };
 
 /* Zeroed memory has heard nothing. */

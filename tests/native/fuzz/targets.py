@@ -12,38 +12,28 @@ HERE = Path(__file__).parent
 TARGETS = ("rtp", "rtcp", "dtmf", "frame", "srtp", "stream")
 CORPUS = HERE / "corpus"
 """A folder of inputs for each target: few, small, each of them on a way that no other takes."""
-NEEDS = {"srtp": "srtp"}
-"""Targets that say nothing without one of `build.EXTRAS`."""
 MAX_LEN = 4096
-CLANG = ["clang", "-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
+"""Bytes of one input."""
+FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-pthread", "-g", "-O1", "-fno-omit-frame-pointer"]
 SANITIZERS = "address,undefined"
 
 
 def compile_targets(workdir: Path) -> dict[str, Path]:
     """Compile the plane and each target under address and undefined sanitizers: programs by target.
 
-    Raises `BuildError`, without clang or its libFuzzer as well.
+    What the build lacks has no program. $CC is clang. Raises `BuildError`, without its libFuzzer as well.
     """
     extras = build.find_extras(workdir)
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-pthread", f"-I{build.SOURCES}", *extras.compile_flags]
-    objects = []
-    for source in build.sources():
-        objects.append(str(workdir / f"{source.stem}.o"))
-        build.run(
-            [*CLANG, *flags, f"-fsanitize=fuzzer-no-link,{SANITIZERS}", "-c", str(source), "-o", objects[-1]]
-        )
+    flags = [*FLAGS, "-fno-sanitize-recover=all", f"-I{build.SOURCES}", *extras.compile_flags]
+    objects = build.compile_sources([*flags, f"-fsanitize=fuzzer-no-link,{SANITIZERS}"], workdir)
     programs = {}
     for name in TARGETS:
-        if NEEDS.get(name, name) in {*build.EXTRAS} - {*extras.names}:
+        if name in build.EXTRAS and name not in extras.names:
             continue
         programs[name] = workdir / f"fuzz_{name}"
-        build.run(
-            [
-                *(*CLANG, "-Wall", "-Wextra", "-Werror", *flags, f"-fsanitize=fuzzer,{SANITIZERS}"),
-                *(str(HERE / f"{name}.c"), *objects, *extras.link_flags, "-lm"),
-                *("-o", str(programs[name])),
-            ]
-        )
+        strict = [*flags, "-Wall", "-Wextra", "-Werror", f"-fsanitize=fuzzer,{SANITIZERS}"]
+        parts = [str(HERE / f"{name}.c"), *objects, *extras.link_flags, "-lm"]
+        build.run([*build.compiler(), *strict, *parts, "-o", str(programs[name])])
     return programs
 
 
