@@ -1,8 +1,8 @@
 """The names of a call's audio as tracks of MoQT: namespaces, track names, capabilities.
 
 Every call has two namespaces, ``voice/<sid>/uplink`` (what the caller says) and ``voice/<sid>/downlink``
-(what the caller hears). In each the track ``audio`` is Opus at 48 kHz, and the same audio in another form is the
-track ``audio.<codec>[.<rate>]`` beside it, as ``audio.pcm16.16000`` or ``audio.g711_ulaw``. An object is one
+(what the caller hears). In each the track ``audio`` is Opus at 48 kHz, and the same audio in another form is
+the track ``audio.<codec>[.<rate>]`` beside it: ``audio.pcm16.16000``, ``audio.g711_ulaw``. An object is one
 packet of audio in LOC packaging: an Opus packet (RFC 6716), G.711 octets, or 16-bit little-endian samples
 whose channels alternate. Each object is a group, and a subgroup stream, of its own.
 """
