@@ -5,6 +5,7 @@ May come in: whatever decides who hears what. May not: what is said (payloads ar
 
 from clutch.relay.claims import ACCEPTED, Claim, Decision, PublishAttempt
 from clutch.relay.errors import NameTaken, RelayError, RequestRefused
+from clutch.relay.gate import Gate, OpenGate, SessionInfo
 from clutch.relay.limits import CacheLimits, QueueLimits, RelayLimits
 from clutch.relay.local import (
     CapabilitySubscription,
@@ -21,15 +22,18 @@ __all__ = [
     "CapabilitySubscription",
     "Claim",
     "Decision",
+    "Gate",
     "LocalPublication",
     "LocalSubscription",
     "NameTaken",
+    "OpenGate",
     "PublishAttempt",
     "QueueLimits",
     "Relay",
     "RelayError",
     "RelayLimits",
     "RequestRefused",
+    "SessionInfo",
     "TrackKind",
     "TrackObject",
 ]

@@ -11,6 +11,7 @@ import trio
 
 from clutch.relay.claims import Claim, Decide
 from clutch.relay.errors import NameTaken
+from clutch.relay.gate import Gate
 from clutch.relay.limits import RelayLimits
 from clutch.relay.local import (
     CapabilitySubscription,
@@ -38,6 +39,7 @@ class Relay:
     Make it inside a Trio run. `run` must run for anything to time out: waits for a publisher, old groups.
     """
 
+    gate: Gate
     limits: RelayLimits = attrs.field(factory=RelayLimits)
     router: Router = attrs.field(init=False)
     _published: dict[FullTrackName, LocalPublication] = attrs.field(factory=dict)

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.runtime import open_lossy_channels
-from clutch.relay import CacheLimits, Relay, RelayLimits
+from clutch.relay import CacheLimits, OpenGate, Relay, RelayLimits
 from clutch.relay.limits import QueueLimits
 from clutch.wire.moqt.names import FullTrackName
 
@@ -36,7 +36,7 @@ async def relay(limits: RelayLimits) -> AsyncIterator[Relay]:
 
     A test must itself ask for `autojump_clock`.
     """
-    relay = Relay(limits)
+    relay = Relay(OpenGate(), limits)
     async with trio.open_nursery() as nursery:
         await nursery.start(relay.run)
         yield relay
