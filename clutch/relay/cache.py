@@ -13,8 +13,9 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from clutch.relay.flow import OBJECT_OVERHEAD_BYTES, Flow, Object
+from clutch.relay.flow import OBJECT_OVERHEAD_BYTES, Flow
 from clutch.relay.limits import CacheLimits
+from clutch.wire.moqt.data import Object
 
 
 @attrs.define(eq=False)

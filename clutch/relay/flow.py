@@ -7,25 +7,14 @@ from typing import Final
 
 import attrs
 
+from clutch.wire.moqt.data import Object
 from clutch.wire.moqt.names import Location
 from clutch.wire.moqt.parameters import Filter, FilterType
-from clutch.wire.moqt.properties import NONE, Properties
 
 BEGINNING = Location(0, 0)
 
-NORMAL, END_OF_GROUP, END_OF_TRACK = 0, 3, 4
 OBJECT_OVERHEAD_BYTES: Final = 512
 """What an object costs in memory besides its payload, about."""
-
-
-@attrs.frozen
-class Object:
-    """One object of a subgroup."""
-
-    id: int
-    payload: bytes
-    properties: Properties = NONE
-    status: int = NORMAL
 
 
 @attrs.define(eq=False)

@@ -10,10 +10,11 @@ import trio
 
 from actors.runtime import Batch, LossyReceiver, LossySender, open_lossy
 from clutch.relay.errors import RequestRefused
-from clutch.relay.flow import EVERYTHING, NORMAL, Flow, News, Object, Window
+from clutch.relay.flow import EVERYTHING, Flow, News, Window
 from clutch.relay.router import Router
 from clutch.relay.track import Track
 from clutch.wire.moqt.codes import DoneStatus, RequestError
+from clutch.wire.moqt.data import Object
 from clutch.wire.moqt.names import FullTrackName
 from clutch.wire.moqt.parameters import Filter
 from clutch.wire.moqt.properties import NONE, Properties
@@ -223,7 +224,7 @@ class LocalSubscription:
     def take(self, news: News) -> None:
         """See `Sink.take`."""
         for item in news.objects:
-            if item.status == NORMAL and self._window.passes(news.flow.group, item.id):
+            if not item.status and self._window.passes(news.flow.group, item.id):
                 self._sender.send(
                     TrackObject(
                         news.flow.group, item.id, item.payload, item.properties, timestamp_us(item.properties)

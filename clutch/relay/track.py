@@ -8,9 +8,10 @@ from typing import Protocol
 import attrs
 
 from clutch.relay.cache import Cache
-from clutch.relay.flow import END_OF_GROUP, END_OF_TRACK, Flow, News, Object
+from clutch.relay.flow import Flow, News
 from clutch.relay.timers import Timer
 from clutch.wire.moqt.codes import DoneStatus
+from clutch.wire.moqt.data import Object, Status
 from clutch.wire.moqt.names import FullTrackName, Location
 from clutch.wire.moqt.properties import NONE, Properties
 
@@ -150,11 +151,11 @@ class Track:
             newest = Location(flow.group, objects[-1].id)
             if self.largest is None or newest > self.largest:
                 self.largest = newest
-            if objects[-1].status == END_OF_TRACK:
+            if objects[-1].status is Status.END_OF_TRACK:
                 self.final = newest
         last = flow.last
         ends = flow.finished and flow.closes_group
-        if last and (ends or (objects and objects[-1].status in (END_OF_GROUP, END_OF_TRACK))):
+        if last and (ends or (objects and objects[-1].status)):
             group = self.cache.groups.get(flow.group)
             if group is not None:
                 group.final = last.object
