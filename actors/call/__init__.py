@@ -6,10 +6,12 @@ May come in: what every call has. May not: SIP, RTP, QUIC or any other protocol;
 from actors.call.call import Call, CallSpec, StatusChanged
 from actors.call.calls import Calls
 from actors.call.cause import CALL_MOVES, REASONS, CallStatus, Cause, Meaning, Party, Reason
-from actors.call.errors import CallError, IllegalMove, LegEnded, MediaUnavailable, RecordError
+from actors.call.downlink import Downlink, Lease, Mix, Speaker
+from actors.call.errors import CallError, DownlinkTaken, IllegalMove, LegEnded, MediaUnavailable, RecordError
 from actors.call.ports import (
     FRAME_MS,
     AgentPort,
+    CallAudio,
     Conversation,
     Dtmf,
     LegPort,
@@ -24,6 +26,7 @@ from actors.call.ports import (
     Side,
     SpeechEnded,
     SpeechStarted,
+    TracksPort,
 )
 from actors.call.recorder import RecordingGaps, TapRecording
 from actors.call.tree import CALL_BUDGET_S
@@ -35,14 +38,18 @@ __all__ = [
     "REASONS",
     "AgentPort",
     "Call",
+    "CallAudio",
     "CallError",
     "CallSpec",
     "CallStatus",
     "Calls",
     "Cause",
     "Conversation",
+    "Downlink",
+    "DownlinkTaken",
     "Dtmf",
     "IllegalMove",
+    "Lease",
     "LegEnded",
     "LegPort",
     "Meaning",
@@ -53,6 +60,7 @@ __all__ = [
     "MediaStream",
     "MediaTimeout",
     "MediaUnavailable",
+    "Mix",
     "Party",
     "Reason",
     "RecordError",
@@ -60,8 +68,10 @@ __all__ = [
     "Recording",
     "RecordingGaps",
     "Side",
+    "Speaker",
     "SpeechEnded",
     "SpeechStarted",
     "StatusChanged",
     "TapRecording",
+    "TracksPort",
 ]

@@ -9,36 +9,35 @@ import attrs
 import trio
 
 from actors.call.cause import Cause, Party, Reason
+from actors.call.downlink import Lease, Speaker
 from actors.call.ports import AgentPort, Dtmf, MediaFrame, Speech
 from actors.runtime import ActorFn, Context, LossyReceiver
 
 if TYPE_CHECKING:
     from actors.call.call import Call
 
-AHEAD_MS = 100
-"""How far speech may run ahead of the caller's ear: the plane's queue stays short, so a barge-in is quick."""
-
 
 def agent_actor(call: Call, make: Callable[[], AgentPort]) -> ActorFn[Any]:
     """The actor function for the agent of `call`; `make` is called once per generation.
 
-    When the call ends, `Conversation.uplink` ends, which is the agent's time to go by itself.
+    It holds the downlink for as long as it runs, and does not run before it has it. When the call ends,
+    `Conversation.uplink` ends, which is the agent's time to go by itself.
     """
 
     async def run(ctx: Context[Any]) -> None:
-        stream = call.spec.stream
         try:
-            with stream.tap() as uplink:
+            ctx.started()
+            with trio.CancelScope() as waiting:
+                ctx.when_stopping(lambda: waiting.cancel(reason="the call ends"))
+                lease = await call.downlink.turn(Speaker.AGENT)
+            if waiting.cancelled_caught:
+                return
+            with lease, call.spec.stream.tap() as uplink:
                 ctx.when_stopping(uplink.finish)
-                ctx.started()
-                await make().run(_Conversation(call, uplink))
+                await make().run(_Conversation(call, uplink, lease))
         except Exception as error:
             text = f"the agent crashed: {type(error).__name__}"
             call.failed(Cause(Reason.AGENT_FAILED, Party.NODE, text=text))
-            stream.clear()
-            raise
-        except BaseException:
-            stream.clear()
             raise
 
     return run
@@ -50,6 +49,7 @@ class _Conversation:
 
     _call: Call
     _uplink: LossyReceiver[MediaFrame]
+    _lease: Lease
 
     @property
     def sid(self) -> str:
@@ -65,23 +65,13 @@ class _Conversation:
 
     @property
     def queued_ms(self) -> int:
-        return self._call.spec.stream.queued_ms
+        return self._lease.queued_ms
 
     async def say(self, pcm: bytes) -> None:
-        stream = self._call.spec.stream
-        await trio.lowlevel.checkpoint()
-        while pcm:
-            if (ahead := stream.queued_ms - AHEAD_MS) > 0:
-                await trio.sleep(ahead / 1000)
-                continue
-            # One slice at a time, so that the queue never holds much more than AHEAD_MS.
-            slice_ = pcm[: stream.rate_hz // 50 * 2]
-            if stream.send(slice_) < len(slice_):
-                return  # the stream is closed or nobody drains it: there is no ear
-            pcm = pcm[len(slice_) :]
+        await self._lease.say(pcm)
 
     def silence(self) -> None:
-        self._call.spec.stream.clear()
+        self._lease.clear()
 
     @property
     def keys(self) -> LossyReceiver[Dtmf]:

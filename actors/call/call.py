@@ -10,8 +10,9 @@ import attrs
 import trio
 
 from actors.call.cause import CALL_MOVES, CallStatus, Cause, Party, Reason
+from actors.call.downlink import Downlink, Mix
 from actors.call.errors import IllegalMove
-from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, Recording, Speech
+from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, Recording, Speech, TracksPort
 from actors.runtime import Context, LossyReceiver, LossySender, System, open_lossy
 
 KEYS = 64
@@ -32,6 +33,10 @@ class CallSpec:
     """Makes the agent, once per generation; None for a call that only rings and stands."""
     recording: Callable[[], Recording] | None = None
     """Makes the recording of `stream`; None to record nothing."""
+    tracks: TracksPort | None = None
+    """Offers the call's audio as tracks; None to keep it to the call."""
+    mix: Mix | None = None
+    """Adds up what several writers of the downlink say at once; None lets only one speak at a time."""
     ring_timeout_s: float = 30.0
     max_duration_s: float = math.inf
     """Counted from the answer."""
@@ -55,7 +60,8 @@ class StatusChanged:
 class Call:
     """A call while it lives, and what is known of it afterwards.
 
-    Handed out by `Calls.start`. Read the fields freely; only `hangup` and `wait` are yours to call.
+    Handed out by `Calls.start`. Read the fields freely; only `hangup`, `wait` and `downlink` are yours to
+    call.
     """
 
     spec: CallSpec
@@ -70,6 +76,8 @@ class Call:
     keys: LossyReceiver[Dtmf] = attrs.field(init=False)
     speech_in: LossySender[Speech] = attrs.field(init=False)
     speech: LossyReceiver[Speech] = attrs.field(init=False)
+    downlink: Downlink = attrs.field(init=False)
+    """Whoever wants to speak to the caller takes a lease of it."""
     hangup_wanted: trio.Event = attrs.field(factory=trio.Event)
     _failure: Cause | None = None
     _over: trio.Event = attrs.field(factory=trio.Event)
@@ -80,6 +88,7 @@ class Call:
         self.status = CallStatus.RINGING if self.spec.inbound else CallStatus.DIALING
         self.keys_in, self.keys = open_lossy(KEYS)
         self.speech_in, self.speech = open_lossy(SPEECH)
+        self.downlink = Downlink(self.spec.stream, self.spec.mix)
 
     @property
     def sid(self) -> str:

@@ -25,6 +25,14 @@ class RecordError(CallError):
     """A recording cannot go on. What was written until then is valid; the message names it."""
 
 
+class DownlinkTaken(CallError):
+    """Somebody else speaks to the caller, and one at a time may. `by` says who: see `Speaker`."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(f"the downlink is taken by an {by}")
+        self.by = by
+
+
 class IllegalMove(CallError):
     """Our own bug: a call status tried to move against `CALL_MOVES`. Nothing was changed."""
 

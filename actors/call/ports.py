@@ -8,12 +8,15 @@ is 20 ms of it. `uplink` is what the caller says, `downlink` is what the caller 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import attrs
 
 from actors.call.cause import Cause, Reason
 from actors.runtime import LossyReceiver
+
+if TYPE_CHECKING:
+    from actors.call.downlink import Lease, Speaker
 
 FRAME_MS = 20
 
@@ -266,6 +269,35 @@ class AgentPort(Protocol):
 
     async def run(self, conversation: Conversation) -> None:
         """Hold the conversation. Returning leaves the call up; `conversation.hangup()` ends it."""
+
+
+class CallAudio(Protocol):
+    """The audio of one answered call. Valid inside `TracksPort.run` only."""
+
+    @property
+    def sid(self) -> str:
+        """The call's identifier."""
+
+    @property
+    def rate_hz(self) -> int:
+        """PCM rate now, of what is spoken; a re-INVITE may change it. Each frame says its own."""
+
+    def tap(self, capacity: int = 50) -> LossyReceiver[MediaFrame]:
+        """Read both directions, as `MediaStream.tap`."""
+
+    def lease(self, speaker: Speaker) -> Lease:
+        """Be who speaks to the caller. Raises `DownlinkTaken`."""
+
+
+class TracksPort(Protocol):
+    """Offers the audio of calls to others as two tracks, and lets them speak. One object serves all calls."""
+
+    async def run(self, audio: CallAudio) -> None:
+        """Serve one call until cancelled, or for as long as its tap gives frames.
+
+        However it is left, both tracks have ended by then, and every lease is released; ending them takes
+        no checkpoint.
+        """
 
 
 class Recording(Protocol):

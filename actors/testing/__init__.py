@@ -25,6 +25,7 @@ from actors.testing.fakes import (
     FakeMedia,
     FakeSink,
     FakeStream,
+    FakeTracks,
     Fault,
     fake_agent,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "FakeMedia",
     "FakeSink",
     "FakeStream",
+    "FakeTracks",
     "Fault",
     "InjectedError",
     "Ledger",

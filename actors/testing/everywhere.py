@@ -56,11 +56,14 @@ class Stage:
         *,
         leg: dict[str, Any] | None = None,
         stream: dict[str, Any] | None = None,
-        agents: tuple[FakeAgent, ...] = (),
+        agents: tuple[FakeAgent, ...] | None = (),
         sink: dict[str, Any] | None = None,
         **spec: Any,
     ) -> tuple[Call, FakeLeg, FakeStream]:
-        """Start a call over fakes. The keywords script the fakes; the rest are fields of `CallSpec`."""
+        """Start a call over fakes. The keywords script the fakes; the rest are fields of `CallSpec`.
+
+        Without `agents` there is one that echoes, and with None there is none.
+        """
         fake_leg = FakeLeg(self.ledger, sid, **(leg or {}))
         fake_stream = self.media.open(sid, **(stream or {}))
         call = self.calls.start(
@@ -68,7 +71,7 @@ class Stage:
                 sid,
                 fake_leg,
                 fake_stream,
-                agent=fake_agent(*(agents or (FakeAgent(),))),
+                agent=None if agents is None else fake_agent(*(agents or (FakeAgent(),))),
                 recording=lambda: TapRecording(fake_stream, FakeSink(self.ledger, sid, **(sink or {}))),
                 **spec,
             )

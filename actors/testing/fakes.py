@@ -13,8 +13,10 @@ import trio
 
 from actors.call import (
     AgentPort,
+    CallAudio,
     Cause,
     Conversation,
+    DownlinkTaken,
     Dtmf,
     LegEnded,
     MediaEvent,
@@ -24,6 +26,7 @@ from actors.call import (
     MediaUnavailable,
     Party,
     Reason,
+    Speaker,
     SpeechEnded,
     SpeechStarted,
 )
@@ -277,6 +280,46 @@ class FakeAgent:
             if self.hangup_after_frames is not None and self.frames >= self.hangup_after_frames:
                 conversation.hangup()
         await self.fault.strike("end")
+
+
+@attrs.define(eq=False)
+class FakeTracks:
+    """A TracksPort that counts frames and speaks for an app. Phases: ``open``, ``talk`` (after it spoke)."""
+
+    ledger: Ledger
+    says: bytes = b""
+    """PCM that the app says as soon as the tracks are there, if it may."""
+    fault: Fault = NO_FAULT
+    frames: int = 0
+    refused_by: str | None = None
+    """Who spoke when the app wanted to."""
+
+    async def run(self, audio: CallAudio) -> None:
+        """Serve one call."""
+        sides = [f"{audio.sid}/uplink", f"{audio.sid}/downlink"]
+        for side in sides:
+            self.ledger.take("track", side)
+        try:
+            await self.fault.strike("open")
+            with audio.tap() as frames:
+                await self._speak(audio)
+                await self.fault.strike("talk")
+                async for _ in frames:
+                    self.frames += 1
+        finally:
+            for side in sides:
+                self.ledger.give_back("track", side)
+
+    async def _speak(self, audio: CallAudio) -> None:
+        if not self.says:
+            return
+        try:
+            lease = audio.lease(Speaker.APP)
+        except DownlinkTaken as error:
+            self.refused_by = error.by
+            return
+        with lease:
+            await lease.say(self.says)
 
 
 @attrs.define(eq=False)

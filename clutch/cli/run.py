@@ -14,9 +14,9 @@ import trio
 
 from actors import CALL_BUDGET_S
 from clutch import __version__
+from clutch.cli.options import config_options
 from clutch.cli.program import run_program
 from clutch.node.config import Config
-from clutch.node.configure import load_config
 from clutch.node.log import set_up_logging
 from clutch.node.node import Node, open_node
 from clutch.wire.sip.flow import DEFAULT_PORT
@@ -29,18 +29,13 @@ EXIT_STUCK = 70
 
 
 @click.command()
-@click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file, in TOML.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder for recordings, keys and state.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key: sip.port=5070."
-)
-def run(file: Path | None, data: Path | None, overrides: tuple[str, ...]) -> None:
+@config_options
+def run(config: Config) -> None:
     """Start a node and serve calls until SIGTERM or Ctrl-C.
 
     The first signal drains: new calls get 503, living ones may end by themselves within node.drain_s, then
     they are hung up. A second signal ends the waiting at once; the order stays the same.
     """
-    config = load_config(file, overrides, data)
     set_up_logging(config.log)
     run_program(_serve, config)
 

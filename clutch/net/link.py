@@ -47,6 +47,9 @@ class Datagrams(Protocol):
     async def receive(self) -> tuple[bytes, Address]:
         """Wait for a datagram and say where it came from. Nothing is lost if cancelled."""
 
+    async def receive_batch(self, limit: int) -> list[tuple[bytes, Address]]:
+        """The same, with what else has arrived by then, up to `limit` in all."""
+
     def send(self, data: bytes, to: Address) -> None:
         """Send now or not at all: what the network does not take at once is lost, as datagrams may be."""
 
@@ -127,6 +130,15 @@ class TrioDatagrams:
             else:
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 return data, source[:2]
+
+    async def receive_batch(self, limit: int) -> list[tuple[bytes, Address]]:
+        """See `Datagrams.receive_batch`."""
+        batch = [await self.receive()]
+        with suppress(OSError):
+            while len(batch) < limit:
+                data, source = self._socket.recvfrom(MAX_DATAGRAM)
+                batch.append((data, source[:2]))
+        return batch
 
     def send(self, data: bytes, to: Address) -> None:
         """See `Datagrams.send`."""

@@ -47,6 +47,13 @@ class _Delayed(Generic[T]):
             raise trio.ClosedResourceError
         return self._items.popleft()[1]
 
+    def ready(self, limit: int) -> list[T]:
+        """What can be taken without waiting."""
+        now, found = trio.current_time(), list[T]()
+        while len(found) < limit and self._items and self._items[0][0] <= now:
+            found.append(self._items.popleft()[1])
+        return found
+
     def close(self) -> None:
         self.closed = True
         self._items.clear()
@@ -143,6 +150,10 @@ class MemoryDatagrams:
     async def receive(self) -> tuple[bytes, Address]:
         """See `Datagrams.receive`."""
         return await self._queue.get()
+
+    async def receive_batch(self, limit: int) -> list[tuple[bytes, Address]]:
+        """See `Datagrams.receive_batch`."""
+        return [await self._queue.get(), *self._queue.ready(limit - 1)]
 
     def send(self, data: bytes, to: Address) -> None:
         """See `Datagrams.send`."""

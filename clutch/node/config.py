@@ -205,6 +205,21 @@ class LimitsConfig:
 
 
 @attrs.frozen
+class AuthConfig:
+    """``[auth]``: whose tokens let a peer publish and subscribe."""
+
+    keys: Path | None = None
+    """The keys that sign them, a JWKS. If not set it is ``keys.json`` under `node.data`, and is made if there
+    is none."""
+    revoked: Path | None = None
+    """Tokens that count no more: the `jti` of one on each line."""
+    issuer: str | None = None
+    """The `iss` that tokens must have."""
+    audience: str | None = None
+    """The `aud` that tokens must have. Without it they must have none."""
+
+
+@attrs.frozen
 class LogConfig:
     """``[log]``"""
 
@@ -255,6 +270,7 @@ class Config:
     opus: OpusConfig = OpusConfig()
     recording: RecordingConfig = RecordingConfig()
     limits: LimitsConfig = LimitsConfig()
+    auth: AuthConfig = AuthConfig()
     log: LogConfig = LogConfig()
     dialplan: Mapping[str, AgentConfig] = attrs.field(
         factory=lambda: {name: agent() for name, agent in AGENTS.items()}

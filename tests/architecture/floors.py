@@ -65,10 +65,12 @@ ROOMS: Mapping[str, Room] = {
     **dict.fromkeys(sorted(GROUPS), _GROUP),
     "clutch.client": Room(
         "the SDK speaks to a node from outside",
-        frozenset({"clutch", "clutch.wire", "clutch.net", "clutch.api"}),
+        BELOW_GROUPS | {"clutch.api"},
     ),
     "clutch.node": Room("the node knows all rooms below, and not who starts it", BELOW_GROUPS | GROUPS),
-    "clutch.cli": Room("commands speak to the node", BELOW_GROUPS | GROUPS | {"clutch.node"}),
+    "clutch.cli": Room(
+        "commands speak to the node", BELOW_GROUPS | GROUPS | {"clutch.node", "clutch.client"}
+    ),
 }
 
 

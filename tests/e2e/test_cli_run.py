@@ -82,8 +82,8 @@ def test_every_mistake_in_a_file_and_on_the_line_is_named_at_once(folder: Path) 
         'log.level = "loud": must be one of debug, info, warning, error',
         'sip.port = "5060": must be a whole number',
         "sip.prot: unknown key; did you mean sip.port?",
-        "telephony: unknown key; known are node, sip, rtp, http, media, opus, recording, limits, log, "
-        "dialplan",
+        "telephony: unknown key; known are node, sip, rtp, http, media, opus, recording, limits, auth, "
+        "log, dialplan",
     ]
     assert list(folder.iterdir()) == [file]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from actors.call import Cause, Party, Reason
-from actors.testing import FakeAgent, Fault, Stage, Story, Trace
+from actors.call import Cause, Party, Reason, Speaker
+from actors.testing import NO_FAULT, FakeAgent, FakeTracks, Fault, Stage, Story, Trace
 
 UP = ["start s1/leg", "start s1/recorder", "start s1/bridge", "start s1/agent", "start s1"]
 SIGNALLED = ["leg", "agent", "bridge", "recorder"]
@@ -274,6 +274,67 @@ def _check_too_long(trace: Trace) -> None:
     expect(trace, "completed", Reason.MAX_DURATION, Party.NODE, SIGNALLED)
 
 
+async def _app_speaks(stage: Stage) -> None:
+    tracks = FakeTracks(stage.ledger, says=b"\1\0" * 1600)
+    call, _, stream = stage.call(agents=None, tracks=tracks, leg={"end_after_s": 0.5})
+    await call.wait()
+    assert bytes(stream.heard).strip(b"\0").count(1) == 1600
+    assert tracks.refused_by is None
+    assert tracks.frames > 10
+
+
+def _check_app_speaks(trace: Trace) -> None:
+    expect(trace, "completed", Reason.NORMAL, Party.CALLER, ["leg", "bridge", "recorder"])
+
+
+async def _app_is_refused(stage: Stage) -> None:
+    tracks = FakeTracks(stage.ledger, says=b"\1\0" * 1600)
+    call, _, stream = stage.call(tracks=tracks, leg={"end_after_s": 0.3})
+    with call.downlink.lease(Speaker.ANNOUNCEMENT) as announcement:
+        announcement.send(b"\2\0" * 800)
+        await trio.sleep(0.1)
+        assert call.downlink.speakers == [Speaker.ANNOUNCEMENT]
+    assert call.downlink.speakers == [Speaker.AGENT], "it waited for its turn"
+    await call.wait()
+    assert tracks.refused_by == "announcement"
+    assert set(stream.heard) == {0, 2}
+    assert call.downlink.speakers == []
+
+
+async def _agent_waits_to_the_end(stage: Stage) -> None:
+    call, _, _ = stage.call(leg={"end_after_s": 0.2})
+    with call.downlink.lease(Speaker.ANNOUNCEMENT):
+        await call.wait()
+
+
+async def _app_and_agent_are_mixed(stage: Stage) -> None:
+    tracks = FakeTracks(stage.ledger, says=b"\1\0" * 1600)
+    call, _, stream = stage.call(tracks=tracks, mix=lambda frames: frames[-1], leg={"end_after_s": 0.5})
+    await call.wait()
+    assert tracks.refused_by is None
+    assert 1 in stream.heard
+
+
+async def _tracks_crash_once(stage: Stage) -> None:
+    tracks = FakeTracks(stage.ledger, fault=Fault("talk", "fail", 0.2))
+    call, _, _ = stage.call(tracks=tracks, leg={"end_after_s": 0.4})
+    await trio.sleep(0.1)
+    tracks.fault = NO_FAULT  # for the next generation
+    await call.wait()
+
+
+def _check_tracks_crash_once(trace: Trace) -> None:
+    expect(trace, "completed", Reason.NORMAL, Party.CALLER, SIGNALLED, crashed=("s1/bridge",))
+    restarts = [line for line in trace.lines if line.startswith("restart")]
+    assert sorted(restarts) == ["restart s1/agent", "restart s1/bridge"], "it takes the agent with it"
+
+
+async def _tracks_hang(stage: Stage) -> None:
+    tracks = FakeTracks(stage.ledger, fault=Fault("open", "hang"))
+    call, _, _ = stage.call(tracks=tracks, leg={"end_after_s": 0.3})
+    await call.wait()
+
+
 STORIES = [
     Story("answered, the caller hangs up", _hangup_by_caller, _check_hangup_by_caller),
     Story("answered, the agent hangs up", _hangup_by_agent, _check_hangup_by_agent),
@@ -296,4 +357,10 @@ STORIES = [
     Story("glare of BYE and hangup", _glare, _check_glare),
     Story("hangup while dialing", _hangup_while_dialing, _check_cancelled_while_ringing),
     Story("too long", _too_long, _check_too_long),
+    Story("an app speaks", _app_speaks, _check_app_speaks),
+    Story("an app is refused", _app_is_refused, _check_completed_by_caller),
+    Story("the agent waits to the end", _agent_waits_to_the_end, _check_completed_by_caller),
+    Story("app and agent are mixed", _app_and_agent_are_mixed, _check_completed_by_caller),
+    Story("the tracks crash once", _tracks_crash_once, _check_tracks_crash_once),
+    Story("the tracks hang", _tracks_hang, _check_completed_by_caller),
 ]

@@ -31,6 +31,16 @@ async def test_datagrams_arrive_with_their_source(network: Network) -> None:
     two.close()
 
 
+async def test_what_has_arrived_is_read_in_one_batch(network: Network) -> None:
+    one, two = network.open_datagrams(HOST, 0), network.open_datagrams(HOST, 0)
+    for data in (b"1", b"2", b"3"):
+        one.send(data, two.address)
+    assert [data for data, _ in await two.receive_batch(2)] == [b"1", b"2"]
+    assert await two.receive_batch(64) == [(b"3", one.address)]
+    one.close()
+    two.close()
+
+
 async def test_a_closed_datagram_socket_wakes_its_reader(network: Network, nursery: trio.Nursery) -> None:
     datagrams = network.open_datagrams(HOST, 0)
 

@@ -63,6 +63,11 @@ dir = "tapes"
 max_calls = 3
 max_duration_s = 60.5
 ring_timeout_s = 10
+[auth]
+keys = "keys.json"
+revoked = "revoked.txt"
+issuer = "https://id.example"
+audience = "clutch"
 [log]
 level = "debug"
 format = "json"

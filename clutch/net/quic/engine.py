@@ -31,6 +31,18 @@ INTERNAL_ERROR = 0x1
 
 
 @attrs.frozen
+class Stats:
+    """What the connection of a session has done so far, and how the way to the peer is."""
+
+    sent_bytes: int = 0
+    """In UDP datagrams, without their headers."""
+    received_bytes: int = 0
+    lost_packets: int = 0
+    rtt_s: float = 0.0
+    """Smoothed (RFC 9002, 5.3); 0 before the first measurement."""
+
+
+@attrs.frozen
 class Closed:
     """How a session ended."""
 
@@ -126,6 +138,10 @@ class QuicSession(Protocol):
     @property
     def max_datagram(self) -> int:
         """Longest datagram in bytes that fits now; 0 if the peer takes none."""
+
+    @property
+    def stats(self) -> Stats:
+        """A snapshot. Sessions that share a connection share its figures."""
 
     def open_uni(self, data: bytes = b"", *, fin: bool = False) -> QuicStream | None:
         """Open a stream to the peer and write to it; None if too much waits already, see `write`."""

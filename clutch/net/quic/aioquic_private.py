@@ -1,0 +1,266 @@
+"""The one place where private parts of aioquic are used, and why; its version is pinned.
+
+What aioquic lacks and is added here: connection IDs with a shard, stream limits, windows that stay as they
+are instead of doubling whatever the application does, and the account of what waits to be sent.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aioquic.quic import events
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import (
+    CONNECTION_LIMIT_FRAME_CAPACITY,
+    MAX_STREAM_DATA_FRAME_CAPACITY,
+    TRANSPORT_CLOSE_FRAME_CAPACITY,
+    QuicConnection,
+    QuicConnectionState,
+    QuicReceiveContext,
+)
+from aioquic.quic.crypto import CryptoPair
+from aioquic.quic.packet import QuicFrameType, QuicPacketType, QuicProtocolVersion
+from aioquic.quic.packet_builder import QuicPacketBuilder
+from aioquic.quic.recovery import QuicPacketSpace
+from aioquic.quic.stream import QuicStream, QuicStreamSender
+from aioquic.tls import SessionTicketFetcher, SessionTicketHandler
+from cryptography import x509
+
+from clutch.net.quic.engine import Limits
+
+CID_BYTES = 8
+VERSIONS: list[int] = [QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2]
+_DATAGRAM_OVERHEAD = 1 + 2 + 16 + 3
+"""Frame type and length, AEAD tag, and the short header without its connection ID."""
+
+
+class Quic(QuicConnection):
+    """aioquic's connection, bounded."""
+
+    def __init__(
+        self,
+        configuration: QuicConfiguration,
+        limits: Limits,
+        shard: int,
+        *,
+        original_destination: bytes | None = None,
+        retry_source: bytes | None = None,
+        ticket_fetcher: SessionTicketFetcher | None = None,
+        ticket_handler: SessionTicketHandler | None = None,
+    ) -> None:
+        super().__init__(
+            configuration=configuration,
+            original_destination_connection_id=original_destination,
+            retry_source_connection_id=retry_source,
+            session_ticket_fetcher=ticket_fetcher,
+            session_ticket_handler=ticket_handler,
+        )
+        self._shard = bytes([shard])
+        first = self._host_cids[0]
+        first.cid = self.host_cid = self._local_initial_source_connection_id = self._new_cid()
+        for limit in (self._local_max_streams_bidi, self._local_max_streams_uni):
+            limit.value = limit.sent = limits.streams
+        self._window = configuration.max_data
+        self._stream_window = configuration.max_stream_data
+        self._delivered = 0
+        self._written = 0
+        self._given_up = 0
+        self._datagram_bytes = 0
+        self._lost = 0
+
+    # Connection IDs
+
+    def _new_cid(self) -> bytes:
+        return self._shard + os.urandom(CID_BYTES - 1)
+
+    def _replenish_connection_ids(self) -> None:
+        known = len(self._host_cids)
+        super()._replenish_connection_ids()
+        for issued in self._host_cids[known:]:
+            issued.cid = self._new_cid()
+
+    # State
+
+    @property
+    def ending(self) -> events.ConnectionTerminated | None:
+        """How it ends, as soon as that is known; aioquic's own event comes only after the last packet."""
+        return self._close_event
+
+    @property
+    def ended_by_peer(self) -> bool:
+        """Whether the peer closed it."""
+        return self._state is QuicConnectionState.DRAINING
+
+    @property
+    def early_accepted(self) -> bool:
+        """Whether data before the end of the handshake is taken, or for a client: sent."""
+        if self._is_client:
+            ticket = self.tls.session_ticket
+            return ticket is not None and ticket.max_early_data_size is not None
+        return bool(self.tls.early_data_accepted)
+
+    @property
+    def peer_certificate(self) -> x509.Certificate | None:
+        """What the server showed; None if the session was resumed."""
+        return self.tls._peer_certificate
+
+    @property
+    def lost_packets(self) -> int:
+        """Packets that were given up as lost."""
+        return self._lost
+
+    @property
+    def smoothed_rtt(self) -> float:
+        """Seconds; 0 before the first measurement."""
+        return self._loss._rtt_smoothed
+
+    # What waits to be sent
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of streams and datagrams that were taken and never sent."""
+        return self._written - self._given_up - self._remote_max_data_used + self._datagram_bytes
+
+    @property
+    def datagrams_unsent(self) -> int:
+        """Bytes of datagrams among them."""
+        return self._datagram_bytes
+
+    @property
+    def streams_waiting(self) -> int:
+        """Streams that the peer's limit holds back."""
+        return len(self._streams_blocked_bidi) + len(self._streams_blocked_uni)
+
+    def stream_unsent(self, stream_id: int) -> int:
+        """The same of one stream."""
+        stream = self._streams.get(stream_id)
+        return 0 if stream is None else _unsent(stream.sender)
+
+    @property
+    def max_datagram(self) -> int:
+        """Longest payload of a datagram frame that fits into a packet and that the peer takes."""
+        frame = self._remote_max_datagram_frame_size
+        if not frame:
+            return 0
+        return max(0, min(frame - 3, self._max_datagram_size - _DATAGRAM_OVERHEAD - len(self._peer_cid.cid)))
+
+    def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
+        """As aioquic does, on the account of what waits."""
+        super().send_stream_data(stream_id, data, end_stream)
+        self._written += len(data)
+
+    def send_datagram_frame(self, data: bytes) -> None:
+        """The same."""
+        super().send_datagram_frame(data)
+        self._datagram_bytes += len(data)
+
+    def _write_datagram_frame(self, builder: QuicPacketBuilder, data: bytes, frame_type: Any) -> bool:
+        written = super()._write_datagram_frame(builder, data, frame_type)
+        self._datagram_bytes -= len(data)
+        return written
+
+    def reset_stream(self, stream_id: int, error_code: int) -> None:
+        """The same."""
+        self._give_up(stream_id)
+        super().reset_stream(stream_id, error_code)
+
+    def stop(self, stream_id: int, error_code: int) -> None:
+        """Ask the peer to stop sending; nothing if it has finished, or the stream is no more."""
+        stream = self._streams.get(stream_id)
+        if stream is not None and not stream.receiver.is_finished:
+            stream.receiver.stop(error_code)
+
+    def _handle_stop_sending_frame(self, context: QuicReceiveContext, frame_type: int, buf: Any) -> None:
+        start = buf.tell()
+        stream_id = buf.pull_uint_var()
+        buf.seek(start)
+        self._give_up(stream_id)
+        super()._handle_stop_sending_frame(context, frame_type, buf)
+
+    def _give_up(self, stream_id: int) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._given_up += _unsent(stream.sender)
+
+    # Whom a stream belongs to
+
+    def keep(self, stream_id: int, face: object) -> None:
+        """Remember an object with a stream, for as long as the stream has any state."""
+        self._streams[stream_id].face = face  # type: ignore[attr-defined]
+
+    def face(self, stream_id: int) -> Any:
+        """What was kept; None if nothing was, or the stream is no more."""
+        return getattr(self._streams.get(stream_id), "face", None)
+
+    # Windows: what the peer may send is what was delivered and a fixed window more (RFC 9000, 4.1)
+
+    def next_event(self) -> events.QuicEvent | None:
+        """As aioquic does; what it hands over counts as delivered."""
+        event = super().next_event()
+        if isinstance(event, events.StreamDataReceived):
+            self._delivered += len(event.data)
+        elif isinstance(event, events.StreamReset):
+            receiver = self._streams[event.stream_id].receiver
+            self._delivered += receiver.highest_offset - receiver._buffer_start
+        return event
+
+    def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:
+        data = self._local_max_data
+        if self._delivered + self._window - data.value >= self._window // 2:
+            data.value = self._delivered + self._window
+        for limit in (data, self._local_max_streams_bidi, self._local_max_streams_uni):
+            # A peer that has more streams left than it would get is not told yet.
+            if limit.value == limit.sent or (
+                limit is not data and limit.sent - limit.used >= limit.value - limit.sent
+            ):
+                continue
+            buf = builder.start_frame(
+                limit.frame_type,
+                capacity=CONNECTION_LIMIT_FRAME_CAPACITY,
+                handler=self._on_connection_limit_delivery,
+                handler_args=(limit,),
+            )
+            buf.push_uint_var(limit.value)
+            limit.sent = limit.value
+
+    def _write_stream_limits(
+        self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream
+    ) -> None:
+        if stream.stream_id is None or not stream.max_stream_data_local:
+            return  # of ours, one way
+        receiver = stream.receiver
+        credit = receiver._buffer_start + self._stream_window
+        if receiver._final_size is None and credit - stream.max_stream_data_local >= self._stream_window // 2:
+            stream.max_stream_data_local = credit
+        if stream.max_stream_data_local_sent != stream.max_stream_data_local:
+            buf = builder.start_frame(
+                QuicFrameType.MAX_STREAM_DATA,
+                capacity=MAX_STREAM_DATA_FRAME_CAPACITY,
+                handler=self._on_max_stream_data_delivery,
+                handler_args=(stream,),
+            )
+            buf.push_uint_var(stream.stream_id)
+            buf.push_uint_var(stream.max_stream_data_local)
+            stream.max_stream_data_local_sent = stream.max_stream_data_local
+
+
+def _unsent(sender: QuicStreamSender) -> int:
+    """What a stream has never sent; nothing once it was reset."""
+    return 0 if sender._reset_error_code is not None else sender._buffer_stop - sender.highest_offset
+
+
+def initial_close(version: int, destination: bytes, source: bytes, code: int) -> bytes:
+    """A server's only packet to a client that it does not serve: CONNECTION_CLOSE in an Initial, with the
+    keys that the client's destination gives (RFC 9000, 5.2.2; RFC 9001, 5.2)."""
+    crypto = CryptoPair()
+    crypto.setup_initial(cid=destination, is_client=False, version=version)
+    builder = QuicPacketBuilder(
+        host_cid=destination, is_client=False, max_datagram_size=1200, peer_cid=source, version=version
+    )
+    builder.start_packet(QuicPacketType.INITIAL, crypto)
+    frame = builder.start_frame(QuicFrameType.TRANSPORT_CLOSE, capacity=TRANSPORT_CLOSE_FRAME_CAPACITY)
+    for field in (code, QuicFrameType.PADDING, 0):
+        frame.push_uint_var(field)
+    datagrams, _ = builder.flush()
+    return datagrams[0]

@@ -1,0 +1,105 @@
+"""What a server does with a packet of no connection (RFC 9000, 5.2.2, 6, 8.1)."""
+
+from __future__ import annotations
+
+import os
+
+import attrs
+from aioquic._buffer import Buffer
+from aioquic.quic.packet import (
+    QuicErrorCode,
+    QuicHeader,
+    QuicPacketType,
+    encode_quic_retry,
+    encode_quic_version_negotiation,
+    pull_quic_header,
+)
+from aioquic.quic.retry import QuicRetryTokenHandler
+
+from clutch.net.link import Address
+from clutch.net.quic.aioquic_private import CID_BYTES, initial_close
+
+_INITIAL_BYTES = 1200
+
+
+@attrs.frozen
+class Welcome:
+    """A connection may begin."""
+
+    destination: bytes
+    """Where this packet went to; packets before the answer go there, too."""
+    original_destination: bytes
+    retry_source: bytes | None
+    """If the client has proven its address."""
+
+
+@attrs.define(eq=False)
+class Front:
+    """Decides whether a connection begins; keeps nothing of those that do not."""
+
+    _versions: list[int]
+    _shard: int
+    _tokens: QuicRetryTokenHandler = attrs.field(init=False, factory=QuicRetryTokenHandler, repr=False)
+
+    def meet(
+        self, data: bytes, source: Address, now: float, *, full: bool, prove: bool
+    ) -> Welcome | bytes | None:
+        """What to do with a packet: begin, answer with bytes, or nothing.
+
+        `full`: refuse. `prove`: only clients that have shown that they are where they say (Retry).
+        """
+        try:
+            header = pull_quic_header(Buffer(data=data), host_cid_length=CID_BYTES)
+        except ValueError:
+            return None
+        if header.version is None or header.packet_type is QuicPacketType.VERSION_NEGOTIATION:
+            return None
+        if len(data) < _INITIAL_BYTES:
+            return None
+        if header.version not in self._versions:
+            return encode_quic_version_negotiation(
+                source_cid=header.destination_cid,
+                destination_cid=header.source_cid,
+                supported_versions=self._versions,
+            )
+        if header.packet_type is not QuicPacketType.INITIAL:
+            return None
+        if full:
+            return _refusal(header, QuicErrorCode.CONNECTION_REFUSED)
+        if header.token:
+            return self._proven(header, source, now)
+        if prove:
+            return self._retry(header, source, now)
+        return Welcome(header.destination_cid, header.destination_cid, None)
+
+    def _proven(self, header: QuicHeader, source: Address, now: float) -> Welcome | bytes:
+        try:
+            original = self._tokens.validate_token(
+                address=source, destination_cid=header.destination_cid, token=header.token, now=now
+            )
+        except ValueError:
+            return _refusal(header, QuicErrorCode.INVALID_TOKEN)
+        return Welcome(header.destination_cid, original, header.destination_cid)
+
+    def _retry(self, header: QuicHeader, source: Address, now: float) -> bytes:
+        cid = bytes([self._shard]) + os.urandom(CID_BYTES - 1)
+        token = self._tokens.create_token(
+            address=source,
+            original_destination_connection_id=header.destination_cid,
+            retry_source_connection_id=cid,
+            now=now,
+        )
+        assert header.version is not None
+        return encode_quic_retry(
+            version=header.version,
+            source_cid=cid,
+            destination_cid=header.source_cid,
+            original_destination_cid=header.destination_cid,
+            retry_token=token,
+        )
+
+
+def _refusal(header: QuicHeader, code: QuicErrorCode) -> bytes:
+    """Close a connection that never began."""
+    assert header.version is not None
+    return initial_close(header.version, header.destination_cid, header.source_cid, code)
