@@ -28,8 +28,9 @@ run: .venv/.run
 	@exec $(BIN)/clutch run $(ARGS)
 
 test: lint
-	@echo 'test: pytest'
-	@$(BIN)/pytest -q
+	@echo 'test: pytest, first what computes, then what waits: calls in real time need a calm machine'
+	@$(BIN)/pytest -q -n auto --dist worksteal -m 'not realtime'
+	@$(BIN)/pytest -q -n 3 --dist worksteal -m realtime
 
 lint: .venv/.test
 	@echo 'lint: ruff, mypy'
