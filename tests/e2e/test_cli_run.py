@@ -51,7 +51,9 @@ def test_a_port_in_use_is_named_with_its_owner_and_its_key(
 
 
 def test_two_nodes_with_the_same_ports(folder: Path, shared_node: RunningNode) -> None:
-    done = clutch("run", "--set", f"sip.port={shared_node.sip_port}", "--set", "http.port=0", "--set", "moqt.port=0")
+    done = clutch(
+        "run", "--set", f"sip.port={shared_node.sip_port}", "--set", "http.port=0", "--set", "moqt.port=0"
+    )
     assert done.returncode == 1
     assert f"(pid {shared_node.process.pid})" in done.stderr
 
