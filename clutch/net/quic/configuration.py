@@ -12,6 +12,8 @@ from clutch.net.quic.aioquic_private import CID_BYTES
 from clutch.net.quic.certificates import Certificate
 from clutch.net.quic.engine import Limits, Target
 
+H3 = "h3"
+"""The ALPN of HTTP/3, which carries WebTransport."""
 STREAM_WINDOW = 1 << 20
 """Most bytes that a stream may have on the way; of all together `Limits.session_unread`."""
 _DATAGRAM_FRAME = 65_536
@@ -29,7 +31,7 @@ class Configurations:
     def server(self, certificate: Certificate) -> QuicConfiguration:
         """For a connection that is shown this certificate."""
         if self._server is None or self._server[0] is not certificate:
-            made = self._common(is_client=False, protocols=self._protocols)
+            made = self._common(is_client=False, protocols=[*self._protocols, H3])
             made.certificate, *made.certificate_chain = certificate.chain
             made.private_key = certificate.key
             self._server = certificate, made
@@ -38,7 +40,7 @@ class Configurations:
     def client(self, target: Target) -> QuicConfiguration:
         """For a connection to there."""
         web = target.kind == "webtransport"
-        made = self._common(is_client=True, protocols=["h3"] if web else target.protocols)
+        made = self._common(is_client=True, protocols=[H3] if web else target.protocols)
         made.server_name = target.host
         trust = target.trust
         if trust.insecure or trust.fingerprint is not None:

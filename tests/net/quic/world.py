@@ -14,6 +14,7 @@ from clutch.net.quic.certificates import SelfSigned
 from clutch.net.quic.engine import (
     Closed,
     Incoming,
+    Kind,
     Limits,
     QuicSession,
     QuicStream,
@@ -109,6 +110,8 @@ class World:
     network: MemoryNetwork
     nursery: trio.Nursery
     limits: Limits = attrs.field(factory=Limits)
+    kind: Kind = "quic"
+    """How the client connects."""
     accepted: list[Recorder] = attrs.field(factory=list)
     asked: list[Incoming] = attrs.field(factory=list)
     answer: Callable[[Incoming], SessionHandler | Refused] | None = None
@@ -131,9 +134,10 @@ class World:
         await self.nursery.start(self.server.run)
         await self.nursery.start(self.client.run)
 
-    def target(self, *protocols: str, trust: Trust | None = None) -> Target:
+    def target(self, *protocols: str, trust: Trust | None = None, path: str = "/") -> Target:
         """The server."""
-        return Target(SERVER, PORT, protocols or ("moqt-18",), trust=trust or Trust(insecure=True))
+        trust = trust or Trust(insecure=True)
+        return Target(SERVER, PORT, protocols or ("moqt-18",), self.kind, path, trust)
 
     async def pair(self, handler: Recorder | None = None) -> tuple[Recorder, Recorder]:
         """Connect: the client's handler and the server's."""
