@@ -30,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("sip", socket.SOCK_DGRAM, "UDP"),
         ("sip", socket.SOCK_STREAM, "TCP"),
         ("http", socket.SOCK_STREAM, "TCP"),
+        ("moqt", socket.SOCK_DGRAM, "UDP"),
     ],
 )
 def test_a_port_in_use_is_named_with_its_owner_and_its_key(
@@ -58,7 +59,7 @@ def test_two_nodes_with_the_same_ports(folder: Path, shared_node: RunningNode) -
     assert f"(pid {shared_node.process.pid})" in done.stderr
 
 
-@pytest.mark.parametrize("service", ["sip", "http"])
+@pytest.mark.parametrize("service", ["sip", "http", "moqt"])
 def test_an_address_of_another_machine_is_named_with_its_key(folder: Path, service: str) -> None:
     done = clutch("run", *FREE, "--set", f"{service}.host=192.0.2.1")
     assert done.returncode == 1

@@ -12,8 +12,8 @@ from clutch.auth.grants import OPEN
 from clutch.auth.keys import KeySet, read_keys, write_key
 from clutch.auth.patterns import Pattern
 from clutch.auth.tokens import Verifier, mint
-from clutch.net.quic.engine import Incoming
 from clutch.node.gate import TokenGate
+from clutch.relay.gate import SessionInfo
 
 KEYS = read_keys(write_key(Ed25519PrivateKey.generate()).encode())
 NOW = 1_800_000_000.0
@@ -41,9 +41,9 @@ def gate(*, now: float = NOW, open_loopback: bool = True) -> TokenGate:
     return TokenGate(Verifier(KEYS), open_loopback, now=lambda: now)
 
 
-def peer(host: str, origin: str | None = None) -> Incoming:
+def peer(host: str, origin: str | None = None) -> SessionInfo:
     """Who comes."""
-    return Incoming("webtransport", "moqt-18", (host, 4711), origin=origin)
+    return SessionInfo(7, "webtransport", "moqt-18", (host, 4711), origin=origin)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1"])
@@ -100,6 +100,7 @@ def test_the_log_says_who_and_why_and_never_the_token() -> None:
         {
             "event": "moqt.admitted",
             "log_level": "info",
+            "session": 7,
             "peer": "192.0.2.7",
             "kind": "webtransport",
             "tenant": "acme",
@@ -109,6 +110,7 @@ def test_the_log_says_who_and_why_and_never_the_token() -> None:
         {
             "event": "moqt.refused",
             "log_level": "info",
+            "session": 7,
             "peer": "192.0.2.7",
             "kind": "webtransport",
             "why": "the signature of the token is wrong",
