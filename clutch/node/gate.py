@@ -35,7 +35,7 @@ class GateCounters:
 
 @attrs.define(eq=False)
 class TokenGate:
-    """Decides by a token, once for each session; and later, whether it still counts."""
+    """`Gate`: decides by a token, and later whether it still counts."""
 
     verifier: Verifier
     open_loopback: bool
@@ -44,7 +44,7 @@ class TokenGate:
     _now: Callable[[], float] = time.time
 
     def admit(self, token: bytes | None, peer: Incoming) -> Grant:
-        """What a peer may do. Raises `TokenError`."""
+        """See `Gate.admit`."""
         if token is None and self.open_loopback and _on_this_machine(peer):
             self.counters.without_token += 1
             return OPEN
@@ -60,8 +60,8 @@ class TokenGate:
         log.info("moqt.admitted", peer=peer.peer[0], kind=peer.kind, **_whose(grant))
         return grant
 
-    def recheck(self, grant: Grant) -> None:
-        """Does it still count? Raises `TokenError` if the session that it opened must end."""
+    def check(self, grant: Grant) -> None:
+        """See `Gate.check`."""
         if self.verifier.revoked(grant):
             self.counters.revoked += 1
             error = TokenError("unauthorized", "the token was revoked")

@@ -14,7 +14,7 @@ from tests.e2e.processes import clutch, complaint, summary
 from tests.e2e.raw_sip import Peer, follow, invite
 from tests.interop.node import CLUTCH, RunningNode, running_node
 
-FREE = ("--set", "sip.port=0", "--set", "http.port=0")
+FREE = ("--set", "sip.port=0", "--set", "http.port=0", "--set", "moqt.port=0")
 
 
 @pytest.fixture
@@ -51,7 +51,9 @@ def test_a_port_in_use_is_named_with_its_owner_and_its_key(
 
 
 def test_two_nodes_with_the_same_ports(folder: Path, shared_node: RunningNode) -> None:
-    done = clutch("run", "--set", f"sip.port={shared_node.sip_port}", "--set", "http.port=0")
+    done = clutch(
+        "run", "--set", f"sip.port={shared_node.sip_port}", "--set", "http.port=0", "--set", "moqt.port=0"
+    )
     assert done.returncode == 1
     assert f"(pid {shared_node.process.pid})" in done.stderr
 
@@ -82,8 +84,8 @@ def test_every_mistake_in_a_file_and_on_the_line_is_named_at_once(folder: Path) 
         'log.level = "loud": must be one of debug, info, warning, error',
         'sip.port = "5060": must be a whole number',
         "sip.prot: unknown key; did you mean sip.port?",
-        "telephony: unknown key; known are node, sip, rtp, http, media, opus, recording, limits, auth, "
-        "log, dialplan",
+        "telephony: unknown key; known are node, sip, rtp, http, media, opus, recording, limits, moqt, "
+        "auth, log, dialplan",
     ]
     assert list(folder.iterdir()) == [file]
 

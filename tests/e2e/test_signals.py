@@ -60,6 +60,8 @@ def test_a_node_without_calls_goes_at_once(tmp_path: Path, number: signal.Signal
         assert clean(node), node.log()
         for port in (node.sip_port, node.http_port):
             socket.create_server(("127.0.0.1", port)).close()
+        with socket.socket(type=socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", node.moqt_port))
 
 
 def test_while_it_drains_new_calls_are_refused_and_old_ones_go_on(tmp_path: Path) -> None:

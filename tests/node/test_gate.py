@@ -121,20 +121,20 @@ def test_what_counts_no_more() -> None:
     here = TokenGate(Verifier(KEYS), True, now=lambda: now)
     one, two = (here.admit(make_token(name), peer("192.0.2.7")) for name in ("one", "two"))
     for grant in (OPEN, one, two):
-        here.recheck(grant)
+        here.check(grant)
     here.verifier.revoked_ids = {"one"}
-    here.recheck(two)
+    here.check(two)
     with pytest.raises(TokenError, match=r"^the token was revoked$") as caught:
-        here.recheck(one)
+        here.check(one)
     assert caught.value.kind == "unauthorized"
     now = NOW + 60
     with pytest.raises(TokenError, match=r"^the token has expired$") as caught:
-        here.recheck(two)
+        here.check(two)
     assert caught.value.kind == "expired"
     here.verifier.keys = KeySet({})
     with pytest.raises(TokenError, match=r"^the token was revoked$"):
-        here.recheck(two)
-    here.recheck(OPEN)
+        here.check(two)
+    here.check(OPEN)
     assert attrs.asdict(here.counters) == {
         "with_token": 2,
         "without_token": 0,
