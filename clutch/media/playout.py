@@ -48,6 +48,8 @@ class Playout(Generic[T]):
     _waiting: dict[Place, T] = attrs.field(factory=dict)
     _last: Place | None = None
     """What was played last, or passed over."""
+    _led: bool = False
+    """The lead was played, and nothing since."""
 
     @property
     def waits(self) -> bool:
@@ -72,11 +74,13 @@ class Playout(Generic[T]):
             return None
         place = min(self._waiting)
         missing = self._missing_before(place)
-        if queued_ms == 0:
+        if queued_ms == 0 and not self._led:
             # It is too late for those: the silence is in their place.
             self.missing += missing
             self._last = (place[0], place[1] - 1) if place[1] else (place[0] - 1, 0)
+            self._led = True
             return Filler.LEAD
+        self._led = False
         if missing == 0:
             self._last = place
             return self._waiting.pop(place)
