@@ -7,7 +7,8 @@ does what timers and the application ask for in between.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -18,7 +19,7 @@ from clutch.net.errors import ConnectFailed, NetworkError
 from clutch.net.link import Address, Datagrams, Network
 from clutch.net.quic.aioquic_private import CID_BYTES, VERSIONS, Quic
 from clutch.net.quic.certificates import Certificates, derived_secret
-from clutch.net.quic.configuration import Configurations
+from clutch.net.quic.configuration import H3, Configurations
 from clutch.net.quic.connection import Attempt, Connection
 from clutch.net.quic.engine import (
     Accept,
@@ -31,6 +32,7 @@ from clutch.net.quic.engine import (
     Target,
 )
 from clutch.net.quic.front import Front, Welcome
+from clutch.net.quic.h3 import H3Layer
 from clutch.net.quic.layer import LayerFactory
 from clutch.net.quic.raw import RawLayer
 from clutch.net.quic.tickets import ClientTickets, Resumption, ServerTickets
@@ -56,15 +58,13 @@ class AioquicEngine:
     _listen: Address | None = None
     _certificates: Certificates | None = attrs.field(default=None, repr=False)
     _protocols: Sequence[str] = ()
-    """ALPNs that a server takes, best first."""
+    """What a server speaks, best first: on QUIC as the ALPN, or inside of WebTransport."""
     accept: Accept = attrs.field(default=_nobody, repr=False)
     limits: Limits = attrs.field(factory=Limits)
     _congestion: str = "cubic"
     """A name that is registered with `aioquic.quic.congestion.base`."""
     _shard: int = 0
     """First byte of every connection ID that this engine gives: 0 to 255."""
-    _layers: Mapping[str, LayerFactory] = attrs.field(factory=dict, repr=False)
-    """What speaks an ALPN that is not raw QUIC."""
     _keylog: Path | None = None
     """A file for the secrets of all connections, as Wireshark reads them: for debugging only."""
     _qlog: Path | None = None
@@ -160,9 +160,10 @@ class AioquicEngine:
 
     # Driver
 
-    def layer_for(self, protocol: str) -> LayerFactory:
+    def layer_for(self, protocol: str, target: Target | None) -> LayerFactory:
         """See `Driver.layer_for`."""
-        return self._layers.get(protocol, RawLayer)
+        web = protocol == H3 if target is None else target.kind == "webtransport"
+        return partial(H3Layer, protocols=self._protocols) if web else RawLayer
 
     def touch(self, connection: Connection) -> None:
         """See `Driver.touch`."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aioquic._buffer import Buffer
+from aioquic.h3.connection import H3Connection
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
@@ -38,6 +39,7 @@ from aioquic.tls import SessionTicketFetcher, SessionTicketHandler, pull_client_
 from cryptography import x509
 
 from clutch.net.quic.engine import Limits
+from clutch.wire.webtransport import SETTINGS
 
 # What peers do wrong is the peers' business, and said by how the session ends.
 logging.getLogger("quic").setLevel(logging.ERROR)
@@ -255,11 +257,17 @@ class Quic(QuicConnection):
 
     def keep(self, stream_id: int, face: object) -> None:
         """Remember an object with a stream, for as long as the stream has any state."""
-        self._streams[stream_id].face = face  # type: ignore[attr-defined]
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.face = face  # type: ignore[attr-defined]
 
     def face(self, stream_id: int) -> Any:
         """What was kept; None if nothing was, or the stream is no more."""
         return getattr(self._streams.get(stream_id), "face", None)
+
+    def faces(self) -> list[tuple[int, Any]]:
+        """Every stream that has any state, and what was kept."""
+        return [(stream_id, getattr(stream, "face", None)) for stream_id, stream in self._streams.items()]
 
     # Windows: what the peer may send is what was delivered and a fixed window more (RFC 9000, 4.1)
 
@@ -342,3 +350,38 @@ def initial_close(version: int, destination: bytes, source: bytes, code: int) ->
         frame.push_uint_var(field)
     datagrams, _ = builder.flush()
     return datagrams[0]
+
+
+class Http3(H3Connection):
+    """aioquic's HTTP/3, with the settings of WebTransport and an account of what it keeps.
+
+    Only streams of HTTP/3 itself are given to it: aioquic takes the peer's answer on a bidirectional stream
+    of WebTransport for frames.
+    """
+
+    def __init__(self, quic: Quic) -> None:
+        super().__init__(quic, enable_webtransport=True)
+
+    def _get_local_settings(self) -> dict[int, int]:
+        return {**super()._get_local_settings(), **SETTINGS}
+
+    @property
+    def critical_streams(self) -> list[int]:
+        """Streams of ours that must not end."""
+        ours = (self._local_control_stream_id, self._local_encoder_stream_id, self._local_decoder_stream_id)
+        return [stream_id for stream_id in ours if stream_id is not None]
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of frames that are not complete."""
+        return sum(len(stream.buffer) for stream in self._stream.values())
+
+    def finish(self, stream_id: int, data: bytes = b"") -> None:
+        """Send the last data of a stream, unless its end was sent."""
+        stream = self._stream.get(stream_id)
+        if stream is not None and not stream.sending_ended:
+            self.send_data(stream_id, data, end_stream=True)
+
+    def forget(self, stream_id: int) -> None:
+        """A stream was given up: nothing of it will be handed in or sent any more."""
+        self._stream.pop(stream_id, None)

@@ -17,6 +17,8 @@ from clutch.net.quic.engine import Limits, Target
 from clutch.net.quic.qlog import QlogFolder
 from clutch.net.quic.tickets import Resumption
 
+H3 = "h3"
+"""The ALPN of HTTP/3, which carries WebTransport."""
 STREAM_WINDOW = 1 << 20
 """Most bytes that a stream may have on the way; of all together `Limits.session_unread`."""
 _DATAGRAM_FRAME = 65_536
@@ -47,7 +49,7 @@ class Configurations:
     def server(self, certificate: Certificate) -> QuicConfiguration:
         """For a connection that is shown this certificate."""
         if self._server is None or self._server[0] is not certificate:
-            made = self._common(is_client=False, protocols=self._protocols)
+            made = self._common(is_client=False, protocols=[*self._protocols, H3])
             made.certificate, *made.certificate_chain = certificate.chain
             made.private_key = certificate.key
             self._server = certificate, made
@@ -55,7 +57,7 @@ class Configurations:
 
     def client(self, target: Target, resumption: Resumption | None) -> QuicConfiguration:
         """For a connection to there. One that is resumed speaks what it spoke before."""
-        protocols = ["h3"] if target.kind == "webtransport" else target.protocols
+        protocols = [H3] if target.kind == "webtransport" else target.protocols
         made = self._common(is_client=True, protocols=protocols)
         if resumption is not None:
             made.alpn_protocols, made.session_ticket = [resumption.protocol], resumption.ticket

@@ -50,8 +50,8 @@ class Driver(Protocol):
     accept: Accept
     limits: Limits
 
-    def layer_for(self, protocol: str) -> LayerFactory:
-        """What speaks this ALPN."""
+    def layer_for(self, protocol: str, target: Target | None) -> LayerFactory:
+        """What speaks this ALPN; `target` is what a client wants."""
 
     def touch(self, connection: Connection) -> None:
         """It has something to send, or to finish."""
@@ -288,7 +288,8 @@ class Connection:
 
     def _start(self) -> None:
         if self._closed is None:
-            self._layer = self._driver.layer_for(self.protocol)(self)
+            target = None if self.attempt is None else self.attempt.target
+            self._layer = self._driver.layer_for(self.protocol, target)(self)
             self._layer.start()
 
     def _finish(self, closed: Closed) -> None:

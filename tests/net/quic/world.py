@@ -15,6 +15,7 @@ from clutch.net.quic.certificates import Certificates, SelfSigned
 from clutch.net.quic.engine import (
     Closed,
     Incoming,
+    Kind,
     Limits,
     QuicSession,
     QuicStream,
@@ -110,6 +111,8 @@ class World:
     network: MemoryNetwork
     nursery: trio.Nursery
     limits: Limits = attrs.field(factory=Limits)
+    kind: Kind = "quic"
+    """How the client connects."""
     accepted: list[Recorder] = attrs.field(factory=list)
     asked: list[Incoming] = attrs.field(factory=list)
     answer: Callable[[Incoming], SessionHandler | Refused] | None = None
@@ -148,9 +151,10 @@ class World:
         with self._server_scope:
             await self.server.run(task_status=task_status)
 
-    def target(self, *protocols: str, trust: Trust | None = None) -> Target:
+    def target(self, *protocols: str, trust: Trust | None = None, path: str = "/") -> Target:
         """The server."""
-        return Target(SERVER, PORT, protocols or ("moqt-18",), trust=trust or Trust(insecure=True))
+        trust = trust or Trust(insecure=True)
+        return Target(SERVER, PORT, protocols or ("moqt-18",), self.kind, path, trust)
 
     async def pair(self, handler: Recorder | None = None) -> tuple[Recorder, Recorder]:
         """Connect: the client's handler and the server's."""

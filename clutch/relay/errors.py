@@ -1,0 +1,29 @@
+"""Errors of the relay."""
+
+from __future__ import annotations
+
+from clutch.wire.moqt.codes import RequestError
+
+
+class RelayError(Exception):
+    """Something that the relay refused."""
+
+
+class RequestRefused(RelayError):
+    """A request that gets no; `code` is what a peer is told. Nothing has happened."""
+
+    def __init__(self, code: int, reason: str, retry_ms: int | None = None) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        """A `RequestError`, or a number that a publisher upstream answered."""
+        self.reason = reason
+        self.retry_ms = retry_ms
+        """When it may be asked again, at the earliest; None: never."""
+
+    def __str__(self) -> str:
+        name = self.code.name if isinstance(self.code, RequestError) else hex(self.code)
+        return f"{name}: {self.reason}"
+
+
+class NameTaken(RelayError):
+    """This process publishes that track already."""

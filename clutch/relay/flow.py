@@ -1,0 +1,88 @@
+"""What comes of a track: subgroups and datagrams on their way through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from clutch.wire.moqt.data import Object
+from clutch.wire.moqt.names import Location
+from clutch.wire.moqt.parameters import Filter, FilterType
+
+BEGINNING = Location(0, 0)
+
+OBJECT_OVERHEAD_BYTES: Final = 512
+"""What an object costs in memory besides its payload, about."""
+
+
+@attrs.define(eq=False)
+class Flow:
+    """One subgroup, or one datagram: the objects that came, in order, and whether more will."""
+
+    group: int
+    subgroup: int
+    arrived: float
+    """When the first object came, in Trio's time."""
+    priority: int | None = None
+    """The publisher's; None: the track's."""
+    first: bool = True
+    """It begins with the first object that the subgroup ever had."""
+    closes_group: bool = False
+    """It has the last object of its group, if it finishes."""
+    datagram: bool = False
+    objects: list[Object] = attrs.field(factory=list)
+    """Without those that were cut off at the front, see `Cache`."""
+    finished: bool = False
+    """Nothing more comes, and nothing is missing at the end."""
+    broken: int | None = None
+    """A `ResetCode`: nothing more comes, though there may be more."""
+
+    @property
+    def over(self) -> bool:
+        """Nothing more comes."""
+        return self.finished or self.broken is not None
+
+    @property
+    def last(self) -> Location | None:
+        """The newest object."""
+        return Location(self.group, self.objects[-1].id) if self.objects else None
+
+
+@attrs.define(eq=False)
+class News:
+    """What a flow has to tell since the last time, for all who listen."""
+
+    flow: Flow
+    objects: Sequence[Object]
+    opening: bool
+    """They are the first ones of the flow."""
+
+
+@attrs.frozen
+class Window:
+    """Which part of what comes from now on a subscriber gets."""
+
+    start: Location = BEGINNING
+    end_group: int | None = None
+    """The last one, inclusive."""
+
+    @classmethod
+    def of(cls, wanted: Filter | None, largest: Location | None) -> Window:
+        """From a filter, now that this is the largest object of the track (section 5.1.2)."""
+        match wanted:
+            case Filter(FilterType.NEXT_GROUP):
+                return cls(Location(largest.group + 1, 0) if largest else BEGINNING)
+            case Filter(FilterType.ABSOLUTE_START | FilterType.ABSOLUTE_RANGE, start, end) if start:
+                return cls(start, end)
+            case Filter(FilterType.LARGEST_OBJECT) if largest:
+                return cls(Location(largest.group, largest.object + 1))
+        return EVERYTHING
+
+    def passes(self, group: int, number: int) -> bool:
+        """Whether the subscriber gets this object."""
+        return (group, number) >= self.start and (self.end_group is None or group <= self.end_group)
+
+
+EVERYTHING = Window()

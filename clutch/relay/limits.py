@@ -1,0 +1,57 @@
+"""What the relay may hold, and what a peer may cost it."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class CacheLimits:
+    """How much of the past is kept. What is over a limit goes, oldest group first."""
+
+    groups: int = 128
+    """Of one track."""
+    track_bytes: int = 4 << 20
+    total_bytes: int = 64 << 20
+    """Of all tracks together."""
+    age_s: float = 10.0
+    """The newest group of a track stays, however old it is."""
+
+
+@attrs.frozen
+class QueueLimits:
+    """How far a subscriber may fall behind before it is moved to the next group; see `Downlink`."""
+
+    groups: int = 25
+    """Groups that were begun and are not sent completely."""
+    unsent_bytes: int = 1 << 20
+    skips: int = 50
+    """That often in a row, without catching up, and the subscription ends (TOO_FAR_BEHIND)."""
+    patience_s: float = 5.0
+    """And so it does if the next group takes that long to come."""
+
+
+@attrs.frozen
+class RelayLimits:
+    """All of it."""
+
+    cache: CacheLimits = CacheLimits()
+    queue: QueueLimits = QueueLimits()
+    tracks: int = 20_000
+    """That are published, subscribed to or waited for."""
+    subscriptions: int = 1_000
+    """Of one session, also those that wait for a publisher."""
+    publications: int = 1_000
+    """Of one session."""
+    namespaces: int = 1_000
+    """Published by one session."""
+    prefixes: int = 100
+    """Of SUBSCRIBE_NAMESPACE, and as many of SUBSCRIBE_TRACKS, of one session."""
+    matches: int = 10_000
+    """Namespaces, or tracks, under a prefix when it is asked for: more is NAMESPACE_TOO_LARGE."""
+    rendezvous_s: float = 60.0
+    """Longest wait for a publisher, whatever a subscriber asks for."""
+    upstream_s: float = 5.0
+    """How long a publisher may take to answer a request of ours."""
+    linger_s: float = 2.0
+    """How long a track stays subscribed upstream after its last subscriber."""

@@ -1,0 +1,161 @@
+"""One track: who sends it, who hears it, and what has come of it lately."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from clutch.relay.cache import Cache
+from clutch.relay.flow import Flow, News
+from clutch.relay.timers import Timer
+from clutch.wire.moqt.codes import DoneStatus
+from clutch.wire.moqt.data import Object, Status
+from clutch.wire.moqt.names import FullTrackName, Location
+from clutch.wire.moqt.properties import NONE, Properties
+
+CAPABILITY_PROPERTY = 0x3841
+"""The track property that says what a track carries, as ``voice/opus``: bytes, application range."""
+
+
+@attrs.frozen
+class Wait:
+    """How long a sink waits for a publisher."""
+
+    timer: Timer | None
+    """None: as long as it takes."""
+    patient: bool
+    """It waits even if nobody is known who could publish (RENDEZVOUS_TIMEOUT)."""
+
+
+FOR_EVER = Wait(None, patient=True)
+
+
+class Source(Protocol):
+    """Who sends a track to the relay."""
+
+    def wanted(self, wanted: bool) -> None:
+        """Somebody listens now; or nobody does any more."""
+
+    def new_group(self, after: int) -> None:
+        """A subscriber would like a new group (NEW_GROUP_REQUEST)."""
+
+    def thrown_out(self, status: DoneStatus, reason: str) -> None:
+        """The relay takes nothing more from it; it is not a source any more."""
+
+
+class Sink(Protocol):
+    """Who hears a track, or waits for it. None of this may raise, and none may wait."""
+
+    @property
+    def forward(self) -> bool:
+        """Whether it wants objects now."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether it waits for the next publisher when this one has gone."""
+
+    def joined(self, track: Track) -> None:
+        """There is a publisher; what comes from now on is passed on."""
+
+    def refused(self, code: int, reason: str, retry_ms: int | None = None) -> None:
+        """There was none, or not in time. It waits no longer."""
+
+    def take(self, news: News) -> None:
+        """Something came."""
+
+    def ended(self, status: DoneStatus, reason: str) -> None:
+        """The last publisher has gone; it does not hear the track any more."""
+
+
+@attrs.define(eq=False)
+class Track:
+    """A track that is published, subscribed to or waited for. The router owns who is in it."""
+
+    name: FullTrackName
+    number: int
+    """The alias that the relay gives it in every session: so that its bytes are the same for all."""
+    cache: Cache = attrs.field(repr=False)
+    properties: Properties = NONE
+    """The publisher's, as they came."""
+    largest: Location | None = None
+    final: Location | None = None
+    """The last object there will ever be, if that is known."""
+    sources: dict[Source, None] = attrs.field(factory=dict)
+    sinks: dict[Sink, None] = attrs.field(factory=dict)
+    waiting: dict[Sink, Wait] = attrs.field(factory=dict)
+    asked: dict[object, Timer] = attrs.field(factory=dict)
+    """Publishers of the namespace that were asked for it and have not answered."""
+    objects: int = 0
+    """How many ever came; for the status."""
+    _wanted: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Somebody sends it."""
+        return bool(self.sources)
+
+    @property
+    def idle(self) -> bool:
+        """Nobody has to do with it."""
+        return not (self.sources or self.sinks or self.waiting or self.asked)
+
+    @property
+    def capability(self) -> str:
+        """What it carries, as its publisher says; empty if it says nothing."""
+        return (self.properties.data(CAPABILITY_PROPERTY) or b"").decode(errors="replace")
+
+    def attach(self, source: Source, properties: Properties, largest: Location | None) -> None:
+        """A source more. The first one says what the track is."""
+        if not self.sources:
+            self.properties, self.largest, self.final = properties, None, None
+            self.cache.clear()
+        self.sources[source] = None
+        if largest is not None and (self.largest is None or largest > self.largest):
+            self.largest = largest
+        if self._wanted:
+            source.wanted(True)
+
+    def wants(self) -> None:
+        """Tell the sources if it has changed whether anybody listens."""
+        wanted = any(sink.forward for sink in self.sinks)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            for source in tuple(self.sources):
+                source.wanted(wanted)
+
+    def begin(self, flow: Flow) -> Flow:
+        """A subgroup, or a datagram, begins."""
+        self.cache.begin(flow)
+        return flow
+
+    def append(
+        self, flow: Flow, objects: Sequence[Object], *, finish: bool = False, broken: int | None = None
+    ) -> None:
+        """Objects came, in order, or the end of the flow, or both: keep it, and pass it on to all."""
+        opening = flow.last is None
+        for item in objects:
+            flow.objects.append(item)
+            self.cache.grew(flow, item)
+        self.objects += len(objects)
+        flow.finished, flow.broken = finish, broken
+        self._note(flow, objects)
+        news = News(flow, objects, opening)
+        for sink in tuple(self.sinks):
+            sink.take(news)
+
+    def _note(self, flow: Flow, objects: Sequence[Object]) -> None:
+        """What is the largest object now, and what is known to be the last."""
+        if objects:
+            newest = Location(flow.group, objects[-1].id)
+            if self.largest is None or newest > self.largest:
+                self.largest = newest
+            if objects[-1].status is Status.END_OF_TRACK:
+                self.final = newest
+        last = flow.last
+        ends = flow.finished and flow.closes_group
+        if last and (ends or (objects and objects[-1].status)):
+            group = self.cache.groups.get(flow.group)
+            if group is not None:
+                group.final = last.object

@@ -1,0 +1,36 @@
+"""Deadlines: in order, once, and never after they were cancelled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+
+from clutch.relay.timers import Timers
+
+
+async def test_in_order_of_time(autojump_clock: trio.testing.MockClock) -> None:
+    timers = Timers()
+    fired: list[tuple[str, float]] = []
+    start = trio.current_time()
+
+    def fire(name: str) -> None:
+        fired.append((name, round(trio.current_time() - start, 3)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        timers.after(3, partial(fire, "c"))
+        await trio.sleep(0.5)
+        timers.after(0.5, partial(fire, "a"))
+        cancelled = timers.after(1, partial(fire, "never"))
+
+        def again() -> None:
+            timers.after(0.25, partial(fire, "b"))
+
+        timers.after(1, again)
+        cancelled.cancel()
+        cancelled.cancel()
+        await trio.sleep(5)
+        assert timers.waiting == 0
+        nursery.cancel_scope.cancel()
+    assert fired == [("a", 1.0), ("b", 1.75), ("c", 3.0)]
