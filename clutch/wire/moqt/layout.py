@@ -56,7 +56,7 @@ class Layout:
                 try:
                     values[field.name] = field.read(reader)
                 except IndexError as error:
-                    raise violation(f"{self.name}: {field.name} is cut short") from error
+                    raise violation(f"{self.name} ends within its {field.name}") from error
         reader.end(self.name)
         return self.message(**values)
 
