@@ -3,8 +3,9 @@
 HTTP/3's own streams (control, QPACK, requests) go through aioquic's HTTP/3. Those of WebTransport do not:
 once its first bytes have told whose it is, a stream is the session's like one of raw QUIC.
 
-When the session ends, so does the connection: the client closes it once both sides have closed the CONNECT
-stream (draft-15, 6), and a server that waits for that in vain does it after some more packets.
+When the session ends, so does the connection, but only the client closes it, once both sides have closed the
+CONNECT stream: a page in Chromium may not hear how its session ended if the connection ends right after it.
+A server that waits for that in vain closes it after many more packets, or when it is idle.
 """
 
 from __future__ import annotations
@@ -78,7 +79,6 @@ class H3Layer:
     """The server's answer, and what is here of its body."""
     _waiting: list[StreamEvent] = attrs.field(init=False, factory=list, repr=False)
     """Of requests, until the peer's settings are here: they say which draft it speaks."""
-    _closed_by_us: bool = attrs.field(init=False, default=False)
     _linger: int = attrs.field(init=False, default=_LINGER)
 
     def start(self) -> None:
@@ -281,13 +281,12 @@ class H3Layer:
         session.finish(closed)
         self._http.finish(number)
         self._streams.over(number)
-        if self._carrier.client or self._closed_by_us:
+        if self._carrier.client:
             self._carrier.close(ErrorCode.H3_NO_ERROR, "")
 
     def _close(self, code: int, reason: str) -> None:
         """This side closes the session. Its handler is told by `sent`."""
         assert self._connect is not None
-        self._closed_by_us = True
         self._http.finish(self._connect, CloseSession(code, reason).to_bytes())
         self._streams.over(self._connect)
         self._carrier.refused = True
