@@ -76,6 +76,14 @@ def same_alias(made: Victim) -> None:
         made.puppet.answer(m.SubscribeOk(5), to=2 * number)
 
 
+def redirected_namespace(made: Victim) -> None:
+    """The victim publishes a namespace, and is sent to a track."""
+    made.session.publish_namespace((b"voice",))
+    made.deliver()
+    redirect = m.Redirect("moqt://else", TRACK)
+    made.puppet.answer(m.RequestError_(RequestError.REDIRECT, None, "", redirect))
+
+
 def announced(*answers: m.Message) -> Move:
     """The victim subscribes to namespaces, the puppet answers."""
 
@@ -181,13 +189,7 @@ BY_SERVER: dict[str, tuple[str, Move, SessionError]] = {
     ),
     "a redirect to a track of a namespace": (
         "18",
-        lambda made: (
-            made.session.publish_namespace((b"voice",)),
-            made.deliver(),
-            made.puppet.answer(
-                m.RequestError_(RequestError.REDIRECT, None, "", m.Redirect("moqt://else", TRACK))
-            ),
-        ),
+        redirected_namespace,
         VIOLATION,
     ),
 }
@@ -243,7 +245,6 @@ def test_options_that_may_not_be(
 
 def test_a_draft_that_nobody_knows() -> None:
     made = victim("moqt-18", setup=False)
-    made.session.opened(made.pair.server)
     made.pair.server.protocol = "moqt-99"
     made.session.opened(made.pair.server)
     assert made.code is SessionError.VERSION_NEGOTIATION_FAILED
