@@ -22,8 +22,8 @@ class CacheLimits:
 class QueueLimits:
     """How far a subscriber may fall behind before it is moved to the next group; see `Downlink`."""
 
-    groups: int = 25
-    """Groups that were begun and are not sent completely."""
+    streams: int = 25
+    """Data streams that wait to be sent; of voice, each is a group."""
     unsent_bytes: int = 1 << 20
     skips: int = 50
     """That often in a row, without catching up, and the subscription ends (TOO_FAR_BEHIND)."""

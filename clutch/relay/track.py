@@ -134,14 +134,14 @@ class Track:
         self, flow: Flow, objects: Sequence[Object], *, finish: bool = False, broken: int | None = None
     ) -> None:
         """Objects came, in order, or the end of the flow, or both: keep it, and pass it on to all."""
-        opening = flow.last is None
+        last = flow.last
         for item in objects:
             flow.objects.append(item)
             self.cache.grew(flow, item)
         self.objects += len(objects)
         flow.finished, flow.broken = finish, broken
         self._note(flow, objects)
-        news = News(flow, objects, opening)
+        news = News(flow, self.number, objects, None if last is None else last.object)
         for sink in tuple(self.sinks):
             sink.take(news)
 

@@ -21,7 +21,7 @@ def limits() -> RelayLimits:
     """Small ones, so that tests reach them."""
     return RelayLimits(
         CacheLimits(groups=8, track_bytes=20_000, total_bytes=40_000, age_s=10.0),
-        QueueLimits(groups=4, unsent_bytes=10_000, skips=3, patience_s=5.0),
+        QueueLimits(streams=4, unsent_bytes=10_000, skips=3, patience_s=5.0),
         tracks=50,
         subscriptions=20,
         publications=20,
