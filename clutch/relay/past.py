@@ -34,7 +34,7 @@ class Range:
 
 
 def fetch_range(track: Track, start: Location, end: Location) -> Range:
-    """The range that is answered for one that is asked. `end` as in FETCH: exclusive, object 0: all the group.
+    """The range that is answered for one that is asked; `end` as in FETCH.
 
     Raises `RequestRefused` with INVALID_RANGE.
     """
@@ -50,42 +50,52 @@ def fetch_range(track: Track, start: Location, end: Location) -> Range:
     return Range(start, last, end, ended)
 
 
-def objects_of(
-    track: Track, wanted: Range, *, descending: bool = False
-) -> Iterator[FetchObject | EndOfRange]:
+def objects_of(track: Track, wanted: Range) -> Iterator[FetchObject | EndOfRange]:
     """The objects of a range that are here, group by group, and where something is not known.
 
-    What is not said to be unknown does not exist. In descending order unknown groups cannot be told from those
-    that do not exist: they are left out.
+    What is not said to be unknown does not exist.
     """
     track.cache.expire()
-    groups = sorted(
-        number for number in track.cache.groups if wanted.start.group <= number <= wanted.last.group
-    )
-    priority = track.properties.number(PropertyType.DEFAULT_PUBLISHER_PRIORITY)
-    default = _DEFAULT_PRIORITY if priority is None else priority
-    if descending:
-        for number in reversed(groups):
-            for flow, item in _objects(track.cache.groups[number], wanted):
-                yield _fetched(flow, item, default)
-        return
-    known = wanted.start  # everything before this location is known
-    for number in groups:
+    last = wanted.last.group
+    known = wanted.start  # nothing is to be said about what is before this
+    for number in sorted(number for number in track.cache.groups if wanted.start.group <= number <= last):
         group = track.cache.groups.get(number)
         if group is None:
-            continue  # forgotten while the fetch was under way
-        whole = group.complete or (number < wanted.last.group and group.settled)
+            continue  # forgotten since the fetch began
+        if known < (number, 0):
+            known = Location(number, 0)
+            yield EndOfRange(number - 1, LAST_OBJECT, unknown=True)
+        whole = _whole(track, group)
         for flow, item in _objects(group, wanted):
-            here = Location(number, item.id)
-            if here > known and not (whole and known.group == number):
-                before = item.id - 1 if item.id else LAST_OBJECT
-                yield EndOfRange(number if item.id else number - 1, before, unknown=True)
-            yield _fetched(flow, item, default)
+            if item.id > known.object and not whole:
+                yield EndOfRange(number, item.id - 1, unknown=True)
             known = Location(number, item.id + 1)
+            yield _fetched(track, flow, item)
         if whole:
             known = Location(number + 1, 0)
     if known <= wanted.last:
         yield EndOfRange(*wanted.last, unknown=True)
+
+
+def objects_backwards(track: Track, wanted: Range) -> Iterator[FetchObject | None]:
+    """The same with the last group first (GROUP_ORDER descending); None, and the end, at what is not known.
+
+    An end of range has no meaning in this order.
+    """
+    track.cache.expire()
+    for number in range(wanted.last.group, wanted.start.group - 1, -1):
+        group = track.cache.groups.get(number)
+        if group is None or not (_whole(track, group) or number == wanted.last.group):
+            yield None
+            return
+        for flow, item in _objects(group, wanted):
+            yield _fetched(track, flow, item)
+
+
+def _whole(track: Track, group: CachedGroup) -> bool:
+    """What is missing in it does not exist; of groups that are over nothing more is expected."""
+    largest = track.largest
+    return group.complete or (group.settled and largest is not None and group.number < largest.group)
 
 
 def _objects(group: CachedGroup, wanted: Range) -> list[tuple[Flow, Object]]:
@@ -98,12 +108,15 @@ def _objects(group: CachedGroup, wanted: Range) -> list[tuple[Flow, Object]]:
     return [found[number] for number in sorted(found)]
 
 
-def _fetched(flow: Flow, item: Object, default_priority: int) -> FetchObject:
+def _fetched(track: Track, flow: Flow, item: Object) -> FetchObject:
+    priority = flow.priority
+    if priority is None:
+        priority = track.properties.number(PropertyType.DEFAULT_PUBLISHER_PRIORITY)
     return FetchObject(
         flow.group,
         item.id,
         item.payload,
         None if flow.datagram else flow.subgroup,
-        default_priority if flow.priority is None else flow.priority,
+        _DEFAULT_PRIORITY if priority is None else priority,
         item.properties,
     )
