@@ -72,8 +72,10 @@ class Downlink:
     timers: Timers = attrs.field(repr=False)
     forward: bool = True
     window: Window = EVERYTHING
-    priority: int = 0
-    """For `QuicStream.prioritise`."""
+    priority: int = 128
+    """The subscriber's, 0 (first) to 255."""
+    publisher_priority: int = 128
+    """The track's, for subgroups that have none of their own."""
     timeout_s: float | None = None
     """What waits longer than this is given up (DELIVERY_TIMEOUT)."""
     track: Track | None = None
@@ -154,8 +156,8 @@ class Downlink:
             self._skip(flow.group + 1)
             return
         self.streams += 1
-        if self.priority:
-            stream.prioritise(self.priority)
+        priority = self.publisher_priority if flow.priority is None else flow.priority
+        stream.prioritise((1 + self.priority) << 8 | priority)  # behind all that is not objects
         if flow.finished:
             self._written.append(Written(stream, len(data), flow))
             self._bytes += len(data)
