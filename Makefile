@@ -27,7 +27,7 @@ help:
 run: .venv/.run
 	@exec $(BIN)/clutch run $(ARGS)
 
-test: lint
+test: lint .venv/.peers
 	@echo 'test: pytest, first what computes, then what waits: calls in real time need a calm machine'
 	@$(BIN)/pytest -q -n auto --dist worksteal -m 'not realtime'
 	@$(BIN)/pytest -q -n 3 --dist worksteal -m realtime
@@ -38,7 +38,7 @@ lint: .venv/.test
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 
-bench: .venv/.test
+bench: .venv/.test .venv/.peers
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 fuzz: .venv/.test
@@ -74,3 +74,8 @@ $(BIN)/pip: | packages
 	@echo 'install: clutch, its media plane and what their tests need'
 	@$(PIP) install -e '.[test]'
 	@touch .venv/.run $@
+
+.venv/.peers: tests/peer-packages.txt .ci/peers | $(BIN)/pip
+	@echo 'install: peers to test against, in .venv/peers'
+	@.ci/peers .venv/peers tests/peer-packages.txt
+	@touch $@

@@ -4,6 +4,7 @@ May come in: C for the per-packet path, and the thinnest Python that makes it sa
 signalling, or anything above. Without a compiled library everything imports and `available` is False.
 """
 
+from native.codec import Codec
 from native.core import Core, Relayed, Report, Tick
 from native.errors import MediaError
 from native.library import available, features, reason, srtp_suites
@@ -36,6 +37,7 @@ __all__ = [
     "SUITES",
     "Address",
     "Closed",
+    "Codec",
     "Core",
     "Dtmf",
     "Event",

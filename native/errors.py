@@ -10,7 +10,7 @@ class MediaError(OSError):
 
     EINVAL: a parameter that does not exist (codec, rate, payload type). ENOTSUP: this build lacks it.
     EADDRNOTAVAIL: no free port. EAGAIN: too many commands are under way. EBUSY: it is recorded already.
-    ENOMEM.
+    EBADMSG: a payload that its codec does not know. ENOMEM.
     """
 
 

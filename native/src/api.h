@@ -249,6 +249,20 @@ int resampler_new(struct resampler **resampler, int32_t from_hz, int32_t to_hz);
 void resampler_free(struct resampler *resampler);
 void resampler_run(struct resampler *resampler, const int16_t *in, int16_t *out);
 
+/* ---- codecs (codec.h), for one thread: without a stream ---- */
+
+enum { CODEC_SAMPLES_MAX = 5760, CODEC_BYTES_MAX = 11520 }; /* of one payload: 120 ms at 48 kHz, as L16 */
+
+struct codec;
+int codec_new(struct codec **codec, const struct media_params *params); /* its codec, rate, clock and opus */
+void codec_free(struct codec *codec);
+/* Bytes written, at most CODEC_BYTES_MAX. -EINVAL: that many samples are no frame of the codec. */
+int codec_encode(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload);
+/* Samples written, at most CODEC_SAMPLES_MAX. -EBADMSG: the payload is not the codec's. */
+int codec_decode(struct codec *codec, const uint8_t *payload, size_t len, int16_t *pcm);
+/* Make up n samples of what was lost: -ENOTSUP if the codec cannot, -EINVAL if that is more than fits. */
+int codec_conceal(struct codec *codec, int16_t *pcm, size_t n);
+
 /* ---- the plane (plane.h): every function but plane_open is for one and the same thread ---- */
 
 struct plane;

@@ -184,3 +184,47 @@ void codec_close(struct codec *codec)
     if (codec->type != NULL)
         codec->type->close(codec);
 }
+
+/* ---- for Python ---- */
+
+int codec_new(struct codec **codec, const struct media_params *params)
+{
+    struct codec *made = malloc(sizeof *made);
+    int error = made != NULL ? codec_open(made, params) : -ENOMEM;
+    if (error != 0) {
+        if (made != NULL)
+            codec_free(made);
+        return error;
+    }
+    *codec = made;
+    return 0;
+}
+
+void codec_free(struct codec *codec)
+{
+    codec_close(codec);
+    free(codec);
+}
+
+int codec_encode(struct codec *codec, const int16_t *pcm, size_t n, uint8_t *payload)
+{
+    if (n == 0 || n > CODEC_SAMPLES_MAX)
+        return -EINVAL;
+    int len = codec->type->encode(codec, pcm, n, payload);
+    return len < 0 ? -EINVAL : len;
+}
+
+int codec_decode(struct codec *codec, const uint8_t *payload, size_t len, int16_t *pcm)
+{
+    return len > 0 ? codec->type->decode(codec, payload, len, pcm, CODEC_SAMPLES_MAX) : -EBADMSG;
+}
+
+int codec_conceal(struct codec *codec, int16_t *pcm, size_t n)
+{
+    if (codec->type->conceal == NULL)
+        return -ENOTSUP;
+    if (n > CODEC_SAMPLES_MAX)
+        return -EINVAL;
+    codec->type->conceal(codec, pcm, n);
+    return 0;
+}

@@ -2,6 +2,8 @@
  *
  * A codec turns whole frames of PCM into payloads and payloads of any duration into PCM. One codec holds
  * both directions of one stream. Opening may allocate; coding never does.
+ *
+ * codec_new, codec_free, codec_encode, codec_decode and codec_conceal, in api.h, are the same for Python.
  */
 #ifndef CLUTCH_CODEC_H
 #define CLUTCH_CODEC_H
@@ -14,7 +16,7 @@
 
 enum {
     CODEC_OPUS_CLOCK_HZ = 48000, /* whatever the PCM rate is (RFC 7587 section 4.1) */
-    CODEC_OPUS_PACKET_MAX = 5760, /* samples of 120 ms, the longest packet there is */
+    CODEC_OPUS_PACKET_MAX = CODEC_SAMPLES_MAX, /* the longest packet there is */
 };
 
 struct codec;
