@@ -17,7 +17,7 @@ from clutch.wire.moqt.codes import RequestError, ResetCode
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
 from clutch.wire.moqt.messages import Fetch, JoiningFetch
 from clutch.wire.moqt.names import Location
-from clutch.wire.moqt.parameters import GroupOrder
+from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.session_request import Request, State
 
 if TYPE_CHECKING:
@@ -37,12 +37,13 @@ class FetchAnswer:
     request: Request
     grant: Grant = attrs.field(repr=False)
     _stream: FetchStream | None = attrs.field(init=False, default=None, repr=False)
-    _items: Iterator[FetchObject | EndOfRange | None] = attrs.field(init=False, repr=False)
+    _backwards: bool = attrs.field(init=False, default=False)
+    _items: Iterator[FetchObject | EndOfRange] = attrs.field(init=False, repr=False)
     _next: FetchObject | EndOfRange | None = attrs.field(init=False, default=None, repr=False)
     _timer: Timer | None = attrs.field(init=False, default=None, repr=False)
 
     def start(self) -> None:
-        """Begin to answer, now or when the subscription that it joins is answered. Raises `RequestRefused`."""
+        """Begin to answer, at the latest when the subscription that it joins is. Raises `RequestRefused`."""
         joined = self.request.joined
         if joined is None:
             self._begin()
@@ -50,9 +51,6 @@ class FetchAnswer:
             raise RequestRefused(RequestError.INVALID_JOINING_REQUEST_ID, "there is no such subscription")
         else:
             joined.context.after_answer(self._join)
-
-    def updated(self) -> None:
-        """Another priority: of what is in the engine already it changes nothing."""
 
     def release(self) -> None:
         """The request is over, or the session."""
@@ -73,8 +71,8 @@ class FetchAnswer:
         self.peer.session.accept(
             self.request, end=wanted.end, end_of_track=wanted.end_of_track, properties=track.properties
         )
-        backwards = self.request.parameters.group_order is GroupOrder.DESCENDING
-        self._items = objects_backwards(track, wanted) if backwards else iter(objects_of(track, wanted))
+        self._backwards = self.request.parameters.group_order is GroupOrder.DESCENDING
+        self._items = (objects_backwards if self._backwards else objects_of)(track, wanted)
         self._next = next(self._items, None)
         self._pump()
 
@@ -101,31 +99,35 @@ class FetchAnswer:
         return track, fetch_range(track, asked.start, asked.end)
 
     def _pump(self) -> None:
-        """Send as much as may wait, and come again."""
+        """Send as much as may wait, and come again for the rest."""
         self._timer = None
         if self._stream is None:
-            self._stream = self._open()
+            priority = self.request.parameters.subscriber_priority
+            first = 1 + (_DEFAULT_PRIORITY if priority is None else priority)
+            self._stream = self.peer.session.open_fetch(self.request, priority=first << 8 | _DEFAULT_PRIORITY)
         if self._stream is not None and self._send(self._stream):
             self.release()
         elif self.request.state is not State.ENDED:
             self._timer = self.peer.router.timers.after(_PACE_S, self._pump)
 
-    def _open(self) -> FetchStream | None:
-        priority = self.request.parameters.subscriber_priority
-        base = 1 + (_DEFAULT_PRIORITY if priority is None else priority) << 8
-        return self.peer.session.open_fetch(self.request, priority=base + _DEFAULT_PRIORITY)
-
     def _send(self, stream: FetchStream) -> bool:
-        """Whether all of it was written."""
+        """Whether the stream is over: all was written, or what comes next cannot be said."""
         while self._next is not None:
+            if self._backwards and isinstance(self._next, EndOfRange):
+                stream.reset(ResetCode.UNKNOWN_OBJECT_STATUS)
+                return True
             if stream.unsent > _WINDOW_BYTES or not stream.write(self._next):
                 return False
             self._next = next(self._items, None)
-            if self._next is None:
-                ...
         stream.finish()
         return True
 
 
-def status(peer: Peer, request: Request, grant: Grant) -> None:
+def answer_status(peer: Peer, request: Request, grant: Grant) -> None:
     """Answer TRACK_STATUS. Raises `RequestRefused`."""
+    if not grant.may_subscribe(request.name.namespace):
+        raise RequestRefused(RequestError.UNAUTHORIZED, "not allowed to hear this track")
+    track = peer.router.tracks.get(request.name)
+    if track is None or not track.live:
+        raise RequestRefused(RequestError.DOES_NOT_EXIST, "nobody publishes it")
+    peer.session.accept(request, parameters=Parameters(largest=track.largest), properties=track.properties)

@@ -77,16 +77,16 @@ def objects_of(track: Track, wanted: Range) -> Iterator[FetchObject | EndOfRange
         yield EndOfRange(*wanted.last, unknown=True)
 
 
-def objects_backwards(track: Track, wanted: Range) -> Iterator[FetchObject | None]:
-    """The same with the last group first (GROUP_ORDER descending); None, and the end, at what is not known.
+def objects_backwards(track: Track, wanted: Range) -> Iterator[FetchObject | EndOfRange]:
+    """The same with the last group first (GROUP_ORDER descending), up to the first that is not known.
 
-    An end of range has no meaning in this order.
+    In this order nothing can be said to be unknown on the stream: the `EndOfRange` is not to be sent.
     """
     track.cache.expire()
     for number in range(wanted.last.group, wanted.start.group - 1, -1):
         group = track.cache.groups.get(number)
         if group is None or not (_whole(track, group) or number == wanted.last.group):
-            yield None
+            yield EndOfRange(number, LAST_OBJECT, unknown=True)
             return
         for flow, item in _objects(group, wanted):
             yield _fetched(track, flow, item)
