@@ -432,8 +432,7 @@ class MoqtSession:
                 self.tokens = tokens
                 handler.ready(self)
             case events.Requested(request):
-                if request.open:
-                    handler.requested(self, request)
+                handler.requested(self, request)
             case events.Answered(request, message):
                 if request.state is State.ENDED:
                     self._abandon(request, ResetCode.CANCELLED)
@@ -463,11 +462,12 @@ class MoqtSession:
                 self.close(code, reason)
 
     def _answer_update(self, request: Request, answer: Parameters | Refusal | None) -> None:
-        if isinstance(answer, Refusal):
-            self._abandon(request, ResetCode.CANCELLED)
-            self._core.requests.answer_update(request, answer)
-        else:
+        if not isinstance(answer, Refusal):
             self._core.requests.answer_update(request, parameters=answer or NONE)
+            return
+        if request.publisher:
+            self._abandon(request, ResetCode.CANCELLED)
+        self._core.requests.answer_update(request, answer)
 
     def watch(self) -> None:
         """Not for handlers: a deadline may be new."""
