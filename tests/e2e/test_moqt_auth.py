@@ -161,12 +161,11 @@ async def test_from_this_machine_none_is_needed(tmp_path: Path, autojump_clock: 
 async def test_every_bad_token_has_its_code(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with open_world(tmp_path) as world:
         good = world.token(publish="**")
-        header, claims, signature = good.split(b".")
         for token, code in (
             (b"nonsense", SessionError.MALFORMED_AUTH_TOKEN),
             (b"", SessionError.MALFORMED_AUTH_TOKEN),
             (b"A" * 9000, SessionError.MALFORMED_AUTH_TOKEN),
-            (b".".join([header, claims, signature[::-1]]), SessionError.UNAUTHORIZED),
+            (good[:-8] + b"AAAAAAAA", SessionError.UNAUTHORIZED),
             (world.token(publish="**", ttl=-1), SessionError.EXPIRED_AUTH_TOKEN),
         ):
             end = await (await world.come(token)).closed()
@@ -233,13 +232,15 @@ async def test_no_token_is_ever_logged(tmp_path: Path, autojump_clock: MockClock
     with capture_logs() as lines:
         async with open_world(tmp_path) as world:
             good = world.token(subscribe="**", ttl=3)
-            bad = good[:-6] + b"AAAAAA"
+            bad = good[:-8] + b"AAAAAAAA"
             peer = await world.come(good)
             peer.session.publish(UPLINK)
             await peer.answer()
             await peer.closed()
             await (await world.come(bad)).closed()
-    assert {"moqt.admitted", "moqt.refused", "moqt.ended"} <= {line["event"] for line in lines}
+    assert {"the token has expired", "the signature of the token is wrong"} <= {
+        line.get("reason") for line in lines
+    }
     shown = repr(lines)
     for piece in {*good.split(b"."), *bad.split(b".")}:
         assert piece.decode() not in shown
