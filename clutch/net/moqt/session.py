@@ -64,7 +64,7 @@ class MoqtSession:
     over: bool = attrs.field(init=False, default=False)
     _core: Session = attrs.field(init=False, repr=False)
     _link: Link = attrs.field(init=False, repr=False)
-    _timers: Timers = attrs.field(init=False, repr=False)
+    _timers: Timers = attrs.field(init=False, factory=Timers, repr=False)
     _inbox: Inbox = attrs.field(init=False, repr=False)
     unfinished: dict[SubgroupWriter | FetchStream, None] = attrs.field(init=False, factory=dict, repr=False)
     """Not for handlers: streams whose FIN waits for room."""
@@ -303,7 +303,7 @@ class MoqtSession:
             self.close(SessionError.INTERNAL_ERROR, "internal error")
 
     async def run(self) -> None:
-        """Keep the deadlines until the session is over. Start it once the session is open."""
+        """Keep the deadlines until the session is over. It may start before the engine opens the session."""
         while not self.over:
             self._alarm = trio.Event()
             deadline = self.deadline()
