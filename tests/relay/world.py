@@ -154,9 +154,12 @@ class World:
     async def later(self, seconds: float) -> None:
         """Let time pass."""
         self.settle()
-        await trio.sleep(seconds)
-        for client in self.clients:
-            client.session.on_time(trio.current_time())
+        end = trio.current_time() + seconds
+        while (left := end - trio.current_time()) > 0:
+            await trio.sleep(min(left, 1.0))
+            self.settle()
+            for client in self.clients:
+                client.session.on_time(trio.current_time())
         self.settle()
 
     def close(self) -> None:
