@@ -31,7 +31,8 @@ class Offer:
 
     def request(self, track: Track) -> bool:
         """See `Announcer.request`: it is there now, or there is none, so no answer is to be waited for."""
-        self._make(track.name)
+        if not track.live:
+            self._make(track.name)
         return False
 
     def abandon(self, track: Track) -> None:
