@@ -14,12 +14,14 @@ from actors import FRAME_MS, CallAudio, DownlinkTaken, Lease, Speaker
 from clutch.media.playout import LEAD_MS, MOST_MS, URGENT_MS, Filler, Playout
 from clutch.net.voice import BadPayload, VoiceDecoder, can_code, frame_bytes
 from clutch.relay import ACCEPTED, Claim, Decision, LocalSubscription, PublishAttempt, Relay, RequestRefused
-from clutch.relay.track import CAPABILITY_PROPERTY
+from clutch.wire.errors import MalformedPacket
+from clutch.wire.loc import EMPTY_BLOCK, read_frame
 from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName, Namespace
+from clutch.wire.moqt.properties import NONE
+from clutch.wire.msf import CAPABILITY_PROPERTY, CATALOG
 from clutch.wire.voice import AUDIO, VoiceForm, call_namespace
 
-CATALOG = b"catalog"
 log = structlog.get_logger(__name__)
 
 START_S = 2.0
@@ -120,6 +122,8 @@ class Talk:
     """Payloads that are not of the form; heard as what is missing is."""
     _playout: Playout[bytes] = attrs.field(factory=Playout)
     _decoder: VoiceDecoder | None = None
+    _private: bool | None = None
+    """Payloads begin with a block of private properties: not known before the first."""
 
     def counters(self) -> Mapping[str, int]:
         """For the log: objects that were not heard, and why."""
@@ -180,9 +184,11 @@ class Talk:
 
     def _decode(self, payload: bytes) -> bytes:
         assert self._decoder is not None
+        if self._private is None:
+            self._private = payload.startswith(EMPTY_BLOCK)
         try:
-            return self._decoder.decode(payload)
-        except BadPayload:
+            return self._decoder.decode(read_frame(NONE, payload, private=self._private).payload)
+        except (BadPayload, MalformedPacket):
             self.bad += 1
             return self._decoder.conceal()
 
