@@ -115,7 +115,8 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(autojump_clock: MockClock) -> AsyncIterator[Scene]:
+async def scene() -> AsyncIterator[Scene]:
+    """A test must itself ask for `autojump_clock`."""
     ledger, relay = Ledger(), Relay(OpenGate())
     async with trio.open_nursery() as nursery, open_system() as system:
         await nursery.start(relay.run)
@@ -137,7 +138,7 @@ async def heard(subscription: LocalSubscription, objects: int) -> list[bytes]:
         return [(await subscription.__anext__()).payload for _ in range(objects)]
 
 
-async def test_a_subscriber_hears_the_caller(scene: Scene) -> None:
+async def test_a_subscriber_hears_the_caller(autojump_clock: MockClock, scene: Scene) -> None:
     _, stream = scene.call()
     said = stream.uplink[:] = speech(0.4)
     with scene.relay.subscribe(uplink(PCM)) as subscription:
@@ -150,7 +151,7 @@ async def test_a_subscriber_hears_the_caller(scene: Scene) -> None:
 
 
 @opus
-async def test_by_default_in_opus(scene: Scene) -> None:
+async def test_by_default_in_opus(autojump_clock: MockClock, scene: Scene) -> None:
     _, stream = scene.call()
     said = stream.uplink[:] = speech(1.0)
     decoder = VoiceDecoder(DEFAULT_FORM, 8000)
@@ -161,7 +162,7 @@ async def test_by_default_in_opus(scene: Scene) -> None:
     assert compare(sent, got).correlation > 0.9
 
 
-async def test_others_come_and_go_without_a_gap(scene: Scene) -> None:
+async def test_others_come_and_go_without_a_gap(autojump_clock: MockClock, scene: Scene) -> None:
     scene.call()
     with scene.relay.subscribe(uplink(PCM)) as staying:
         first = (await staying.__anext__()).group
@@ -172,7 +173,7 @@ async def test_others_come_and_go_without_a_gap(scene: Scene) -> None:
         assert staying.lost_total == 0
 
 
-async def test_what_nobody_hears_is_not_even_read(scene: Scene) -> None:
+async def test_what_nobody_hears_is_not_even_read(autojump_clock: MockClock, scene: Scene) -> None:
     _, stream = scene.call()
     await trio.sleep(0.1)
     assert len(stream._taps) == 1  # the recorder's
@@ -184,7 +185,7 @@ async def test_what_nobody_hears_is_not_even_read(scene: Scene) -> None:
     assert uplink(PCM) not in scene.relay.router.tracks
 
 
-async def test_a_form_that_cannot_be_does_not_exist(scene: Scene) -> None:
+async def test_a_form_that_cannot_be_does_not_exist(autojump_clock: MockClock, scene: Scene) -> None:
     scene.call()
     await trio.sleep(0.1)
     for name in (b"audio.mp3", b"video"):
@@ -193,7 +194,7 @@ async def test_a_form_that_cannot_be_does_not_exist(scene: Scene) -> None:
             assert [item async for item in subscription] == []
 
 
-async def test_the_tracks_end_with_the_call(scene: Scene) -> None:
+async def test_the_tracks_end_with_the_call(autojump_clock: MockClock, scene: Scene) -> None:
     call, _ = scene.call(leg={"end_after_s": 0.5})
     with scene.relay.subscribe(uplink(PCM), rendezvous_s=5) as subscription:
         await trio.sleep(0.1)
@@ -205,7 +206,7 @@ async def test_the_tracks_end_with_the_call(scene: Scene) -> None:
     app.close()
 
 
-async def test_an_app_is_heard(scene: Scene) -> None:
+async def test_an_app_is_heard(autojump_clock: MockClock, scene: Scene) -> None:
     call, stream = scene.call()
     await trio.sleep(0.1)
     app = App(scene.relay).publish()
@@ -221,7 +222,7 @@ async def test_an_app_is_heard(scene: Scene) -> None:
     "form",
     [VoiceForm(codec) for codec in Codec if can_code(codec)] + [VoiceForm(Codec.PCM16, 16_000)],
 )
-async def test_in_any_form(scene: Scene, form: VoiceForm) -> None:
+async def test_in_any_form(autojump_clock: MockClock, scene: Scene, form: VoiceForm) -> None:
     _, stream = scene.call()
     await trio.sleep(0.1)
     # As the track's name says, or as the capability does: then any name will do.
@@ -234,7 +235,7 @@ async def test_in_any_form(scene: Scene, form: VoiceForm) -> None:
     app.close()
 
 
-async def test_an_app_is_refused_while_the_agent_speaks(scene: Scene) -> None:
+async def test_an_app_is_refused_while_the_agent_speaks(autojump_clock: MockClock, scene: Scene) -> None:
     call, _ = scene.call(agents=())
     await trio.sleep(0.1)
     assert call.downlink.speakers == [Speaker.AGENT]
@@ -243,7 +244,7 @@ async def test_an_app_is_refused_while_the_agent_speaks(scene: Scene) -> None:
     assert (refusal.value.code, refusal.value.retry_ms) == (RequestError.UNINTERESTED, 1000)
 
 
-async def test_one_app_at_a_time(scene: Scene) -> None:
+async def test_one_app_at_a_time(autojump_clock: MockClock, scene: Scene) -> None:
     call, stream = scene.call()
     await trio.sleep(0.1)
     first = App(scene.relay).publish()
@@ -261,7 +262,7 @@ async def test_one_app_at_a_time(scene: Scene) -> None:
     second.close()
 
 
-async def test_app_and_agent_may_be_mixed(scene: Scene) -> None:
+async def test_app_and_agent_may_be_mixed(autojump_clock: MockClock, scene: Scene) -> None:
     call, stream = scene.call(agents=(), mix=lambda frames: frames[-1])
     await trio.sleep(0.1)
     app = App(scene.relay).publish()
@@ -279,7 +280,9 @@ async def test_app_and_agent_may_be_mixed(scene: Scene) -> None:
     [(b"audio.mp3", ""), (b"chat", ""), (b"audio", "video/h264"), (b"audio", "voice/pcm16;rate=44100"),
      (b"audio", "voice/\xff")],
 )  # fmt: skip
-async def test_what_cannot_be_heard_is_refused(scene: Scene, name: bytes, capability: str) -> None:
+async def test_what_cannot_be_heard_is_refused(
+    autojump_clock: MockClock, scene: Scene, name: bytes, capability: str
+) -> None:
     scene.call()
     await trio.sleep(0.1)
     with pytest.raises(RequestRefused) as refusal:
@@ -287,7 +290,7 @@ async def test_what_cannot_be_heard_is_refused(scene: Scene, name: bytes, capabi
     assert refusal.value.code == RequestError.NOT_SUPPORTED
 
 
-async def test_a_catalog_of_the_downlink_is_its_publishers(scene: Scene) -> None:
+async def test_a_catalog_of_the_downlink_is_its_publishers(autojump_clock: MockClock, scene: Scene) -> None:
     call, _ = scene.call()
     await trio.sleep(0.1)
     catalog = App(scene.relay, name=b"catalog").publish()
@@ -295,7 +298,7 @@ async def test_a_catalog_of_the_downlink_is_its_publishers(scene: Scene) -> None
     catalog.close()
 
 
-async def test_bad_payloads_are_heard_as_silence(scene: Scene) -> None:
+async def test_bad_payloads_are_heard_as_silence(autojump_clock: MockClock, scene: Scene) -> None:
     _, stream = scene.call()
     await trio.sleep(0.1)
     app = App(scene.relay).publish()
@@ -305,7 +308,9 @@ async def test_bad_payloads_are_heard_as_silence(scene: Scene) -> None:
     app.close()
 
 
-async def test_a_sender_in_a_hurry_does_not_make_the_talk_late(scene: Scene) -> None:
+async def test_a_sender_in_a_hurry_does_not_make_the_talk_late(
+    autojump_clock: MockClock, scene: Scene
+) -> None:
     _, stream = scene.call()
     await trio.sleep(0.1)
     app = App(scene.relay).publish()
