@@ -20,12 +20,14 @@ from clutch.wire.moqt.data import (
     encode_subgroup_header,
     stream_kind,
 )
-from clutch.wire.moqt.drafts import DRAFT16, DRAFT18, Draft
+from clutch.wire.moqt.drafts import DRAFT16, DRAFT18, DRAFT20, Draft
 from clutch.wire.moqt.errors import LocalProtocolError, RemoteProtocolError
 from clutch.wire.moqt.fetch import FetchObject, FetchParser, FetchWriter
 from clutch.wire.moqt.framing import ControlParser
 from clutch.wire.moqt.messages import (
+    Fetch,
     Goaway,
+    JoiningFetch,
     Message,
     PublishNamespace,
     PublishOk,
@@ -33,6 +35,7 @@ from clutch.wire.moqt.messages import (
     RequestOk,
     RequestUpdate,
     Setup,
+    StandaloneFetch,
     Subscribe,
     SubscribeTracks,
     Unsubscribe,
@@ -116,6 +119,22 @@ def test_messages_of_draft_18(payload: str, code: SessionError) -> None:
 )
 def test_messages_of_draft_16(payload: str, code: SessionError) -> None:
     refused(DRAFT16, payload, code)
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (f"03: 04 {NAME} 01 21 05 00 00 00 00 00", VIOLATION),  # a filter of five numbers
+        (f"03: 04 {NAME} 01 21 0b 01 00 ffffffffffffffffff", VIOLATION),  # that ends behind 2^64
+        (f"03: 04 {NAME} 01 29 00", VIOLATION),  # TRACK_PROPERTY_FILTER in SUBSCRIBE
+        (f"03: 04 {NAME} 02 23 00 00 00", VIOLATION),  # FILL_PARAMETERS twice
+        ("1e: 00", VIOLATION),  # PUBLISH_OK is of earlier drafts
+        ("07: 01 10 01", VIOLATION),  # and has no FORWARD any more
+        ("10: 00 00 05", VIOLATION),  # nor has GOAWAY a request ID
+    ],
+)
+def test_messages_of_draft_20(payload: str, code: SessionError) -> None:
+    refused(DRAFT20, payload, code)
 
 
 def refused(draft: Draft, payload: str, code: SessionError) -> None:
@@ -288,6 +307,10 @@ def test_malformed_tracks_are_no_errors_of_the_session(items: str, malformed: bo
         (DRAFT18, Subscribe(4, TRACK, Parameters(authorization=(Token(AliasType.REGISTER, 1),)))),
         (DRAFT18, Subscribe(4, TRACK, Parameters(authorization=(Token.of(b"x" * 65_535),)))),
         (DRAFT18, RequestError_(0x34)),
+        (DRAFT18, Subscribe(4, TRACK, Parameters(filter=Filter(FilterType.RELATIVE_START, groups=1)))),
+        (DRAFT20, Subscribe(4, TRACK, Parameters(filter=Filter(FilterType.RELATIVE_START)))),
+        (DRAFT20, Fetch(4, JoiningFetch(2, 1))),
+        (DRAFT20, Fetch(4, StandaloneFetch(TRACK, Location(5, 0), Location(4, 0)))),
         (DRAFT18, Goaway("x" * 8193)),
         (DRAFT18, RequestOk(properties=Properties(((4, 1), (2, 1))))),
         (DRAFT18, RequestOk(properties=Properties(((4, b""),)))),

@@ -11,8 +11,8 @@ from clutch.wire.moqt.codes import CodeTable
 from clutch.wire.moqt.errors import LocalProtocolError, violation
 from clutch.wire.moqt.fields import Reader, Writer
 from clutch.wire.moqt.messages import JoiningFetch, Message, Redirect, StandaloneFetch
-from clutch.wire.moqt.names import FullTrackName
-from clutch.wire.moqt.parameter_tables import ParameterTable
+from clutch.wire.moqt.names import FullTrackName, Location
+from clutch.wire.moqt.parameter_codec import ParameterTable
 from clutch.wire.moqt.property_codec import read_properties
 from clutch.wire.moqt.varint import Varint
 
@@ -46,6 +46,10 @@ class Layout:
     fields: tuple[Field, ...]
     fixed: Mapping[str, Any] = attrs.field(factory=dict)
     """Fields that the type itself says."""
+    join: Callable[..., Message] | None = None
+    """Makes the message of its fields, if they are others than the class's."""
+    split: Callable[[Any], Mapping[str, Any]] | None = None
+    """The other way."""
 
     def read(self, payload: bytes, integer: Varint) -> Message:
         """The message. Raises RemoteProtocolError."""
@@ -58,14 +62,15 @@ class Layout:
                 except IndexError as error:
                     raise violation(f"{self.name} ends within its {field.name}") from error
         reader.end(self.name)
-        return self.message(**values)
+        return (self.join or self.message)(**values)
 
     def write(self, message: Message, integer: Varint) -> bytes:
         """The frame with type and length. Raises LocalProtocolError."""
         writer = Writer(integer)
+        parts = self.split(message) if self.split else None
         values: dict[str, Any] = {}
         for field in self.fields:
-            value = getattr(message, field.name)
+            value = parts[field.name] if parts else getattr(message, field.name)
             if field.present(values):
                 field.write(writer, value)
             values[field.name] = value
@@ -199,7 +204,19 @@ NAME = Field(
     "name", lambda reader: reader.blob(4096, "track name"), lambda w, v: w.blob(v, 4096, "track name")
 )
 REASON = Field("reason", Reader.reason, Writer.reason)
-LOCATION_END = Field("end", Reader.location, Writer.location)
+END = Field("end", Reader.location, Writer.location)
+
+
+def _read_last(reader: Reader) -> Location:
+    group, last = reader.location()
+    return Location(group, 0 if last == reader.integer.maximum else last + 1)
+
+
+def _write_last(writer: Writer, value: Location) -> None:
+    writer.location(Location(value.group, (value.object or writer.integer.maximum + 1) - 1))
+
+
+END_INCLUSIVE = Field("end", _read_last, _write_last)
 END_OF_TRACK = Field("end_of_track", _read_flag, lambda writer, value: writer.byte(value))
 RETRY = Field("retry_ms", _read_retry, lambda writer, value: writer.varint(0 if value is None else value + 1))
 STREAM_COUNT = Field(
