@@ -167,6 +167,10 @@ class Puppet:
         """The messages of one class, so far."""
         return [message for message in self.messages if isinstance(message, kind)]
 
+    def errors(self) -> list[int]:
+        """The codes of all REQUEST_ERRORs."""
+        return [message.code for message in self.heard(m.RequestError_)]
+
     def opened(self, session: QuicSession) -> None:
         """See `SessionHandler`."""
         self.session = session
