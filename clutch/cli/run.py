@@ -41,12 +41,22 @@ def run(config: Config) -> None:
 
 
 async def _serve(config: Config) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with open_node(config) as node:
+    with (
+        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        trio.open_signal_receiver(signal.SIGHUP) as hangups,
+    ):
+        async with open_node(config) as node, trio.open_nursery() as nursery:
+            nursery.start_soon(_reload, node, hangups)
             click.echo(greeting(node))
             await anext(signals)
             await _drain(node, signals)
             _start_watchdog()
+            nursery.cancel_scope.cancel(reason="the node goes down")
+
+
+async def _reload(node: Node, hangups: AsyncIterator[int]) -> None:
+    async for _signal in hangups:
+        node.reload()
 
 
 async def _drain(node: Node, signals: AsyncIterator[int]) -> None:
@@ -84,6 +94,7 @@ def greeting(node: Node) -> str:
     return f"""\
 clutch {__version__} is up
   sip         {"  ".join(map(str, addresses))}
+  moqt        moqt://{node.moqt.address}
   status      {url}/v1/status
   recordings  {node.config.recordings}
   features    {", ".join(node.features)}

@@ -205,6 +205,24 @@ class LimitsConfig:
 
 
 @attrs.frozen
+class MoqtConfig:
+    """``[moqt]``: the relay, on raw QUIC and on WebTransport."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 4443
+    """UDP; 0 takes a free one."""
+    certificate: Path | None = None
+    """PEM: the certificate and what leads from it to an authority. If not set, one is made for a few days."""
+    key: Path | None = None
+    """PEM: the private key of `certificate`."""
+    open_loopback: bool = True
+    """Whether peers on this machine need no token."""
+    max_sessions: Annotated[int, Between(1, 1_000_000)] = 10_000
+    idle_timeout_s: Annotated[float, Between(1, 600)] = 30.0
+    """How long a peer may be silent before it counts as gone."""
+
+
+@attrs.frozen
 class AuthConfig:
     """``[auth]``: whose tokens let a peer publish and subscribe."""
 
@@ -270,6 +288,7 @@ class Config:
     opus: OpusConfig = OpusConfig()
     recording: RecordingConfig = RecordingConfig()
     limits: LimitsConfig = LimitsConfig()
+    moqt: MoqtConfig = MoqtConfig()
     auth: AuthConfig = AuthConfig()
     log: LogConfig = LogConfig()
     dialplan: Mapping[str, AgentConfig] = attrs.field(

@@ -15,7 +15,7 @@ from cattrs import AttributeValidationNote, Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn
 
-from clutch.node.config import AGENTS, AgentConfig, Config, MediaConfig, Rule, Secret
+from clutch.node.config import AGENTS, AgentConfig, Config, MediaConfig, MoqtConfig, Rule, Secret
 from clutch.node.errors import ConfigError
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ def _put(table: dict[str, Any], path: Sequence[str], value: object) -> None:
 def _conflicts(config: Config) -> Iterator[str]:
     """Rules between keys."""
     yield from _media_conflicts(config.media)
+    yield from _moqt_conflicts(config.moqt)
     sip, rtp = config.sip, config.rtp
     if config.media.backend == "af_xdp" and ipaddress.ip_address(sip.host).is_unspecified:
         yield f'sip.host = "{sip.host}": must be one address with media.backend = af_xdp'
@@ -95,6 +96,12 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield f"rtp.first_port = {rtp.first_port}: must not be above rtp.last_port, {rtp.last_port}"
     elif rtp.first_port == rtp.last_port and rtp.first_port % 2:
         yield f"rtp.first_port = {rtp.first_port}: must be even if it is the only port; RTP has even ones"
+
+
+def _moqt_conflicts(moqt: MoqtConfig) -> Iterator[str]:
+    for one, other in (("certificate", "key"), ("key", "certificate")):
+        if getattr(moqt, one) is not None and getattr(moqt, other) is None:
+            yield f'moqt.{one} = "{getattr(moqt, one)}": must come with a moqt.{other}'
 
 
 def _media_conflicts(media: MediaConfig) -> Iterator[str]:

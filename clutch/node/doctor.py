@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 from collections.abc import Mapping
+from importlib.metadata import version
 
 import attrs
 
@@ -71,6 +72,9 @@ def features(findings: Findings) -> list[Feature]:
         _opus(findings),
         _srtp(findings),
         _steering(findings),
+        Feature(
+            "quic", State.AVAILABLE, f"MoQT over raw QUIC and WebTransport, by aioquic {version('aioquic')}"
+        ),
     ]
 
 

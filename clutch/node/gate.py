@@ -13,7 +13,7 @@ import structlog
 from clutch.auth.errors import TokenError
 from clutch.auth.grants import OPEN, Grant
 from clutch.auth.tokens import Verifier
-from clutch.net.quic.engine import Incoming
+from clutch.relay.gate import SessionInfo
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class GateCounters:
 
 @attrs.define(eq=False)
 class TokenGate:
-    """Decides by a token, once for each session; and later, whether it still counts."""
+    """`Gate`: decides by a token, and later whether it still counts."""
 
     verifier: Verifier
     open_loopback: bool
@@ -43,9 +43,9 @@ class TokenGate:
     counters: GateCounters = attrs.field(factory=GateCounters)
     _now: Callable[[], float] = time.time
 
-    def admit(self, token: bytes | None, peer: Incoming) -> Grant:
-        """What a peer may do. Raises `TokenError`."""
-        if token is None and self.open_loopback and _on_this_machine(peer):
+    def admit(self, token: bytes | None, session: SessionInfo) -> Grant:
+        """See `Gate.admit`."""
+        if token is None and self.open_loopback and _on_this_machine(session):
             self.counters.without_token += 1
             return OPEN
         try:
@@ -54,14 +54,14 @@ class TokenGate:
             grant = self.verifier.verify(token, self._now())
         except TokenError as error:
             setattr(self.counters, error.kind, getattr(self.counters, error.kind) + 1)
-            log.info("moqt.refused", peer=peer.peer[0], kind=peer.kind, why=str(error))
+            log.info("moqt.refused", **_who(session), why=str(error))
             raise
         self.counters.with_token += 1
-        log.info("moqt.admitted", peer=peer.peer[0], kind=peer.kind, **_whose(grant))
+        log.info("moqt.admitted", **_who(session), **_whose(grant))
         return grant
 
-    def recheck(self, grant: Grant) -> None:
-        """Does it still count? Raises `TokenError` if the session that it opened must end."""
+    def check(self, grant: Grant) -> None:
+        """See `Gate.check`."""
         if self.verifier.revoked(grant):
             self.counters.revoked += 1
             error = TokenError("unauthorized", "the token was revoked")
@@ -74,13 +74,18 @@ class TokenGate:
         raise error
 
 
+def _who(session: SessionInfo) -> dict[str, str | int]:
+    return {"session": session.number, "peer": session.peer[0], "kind": session.kind}
+
+
 def _whose(grant: Grant) -> dict[str, str | None]:
     return {"tenant": grant.tenant, "subject": grant.subject, "jti": grant.token_id}
 
 
-def _on_this_machine(peer: Incoming) -> bool:
+def _on_this_machine(session: SessionInfo) -> bool:
     """A process of this machine; of browsers only those that show a page of this machine."""
-    return _is_loopback(peer.peer[0]) and (peer.origin is None or _is_loopback(_host(peer.origin)))
+    page = session.origin
+    return _is_loopback(session.peer[0]) and (page is None or _is_loopback(_host(page)))
 
 
 def _host(origin: str) -> str:

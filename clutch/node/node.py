@@ -1,7 +1,7 @@
 """The node: a tree of services with the pool of calls on top, wired from a configuration.
 
-Start order: media plane, SIP endpoint, HTTP, calls. So calls are the first to stop and the endpoint is still
-there for their goodbyes; the endpoint refuses new calls until everything is up.
+Start order: media plane, SIP endpoint, relay, MoQT, HTTP, calls. So calls are the first to stop and the
+endpoint is still there for their goodbyes; the endpoint refuses new calls until everything is up.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from clutch.node.doctor import available, probe
 from clutch.node.errors import NodeError
 from clutch.node.http import serve_http
 from clutch.node.journal import Journal
+from clutch.node.moqt import Moqt, make_moqt
 from clutch.node.planes import check_srtp, make_plane
 from clutch.node.quality import summarise
 from clutch.node.services import start_service
@@ -61,6 +62,7 @@ class Node:
     system: System
     plane: MediaPlane
     calls: Calls
+    moqt: Moqt
     _dialplan: Dialplan
     _network: Network
     _sid: Callable[[], str]
@@ -107,6 +109,7 @@ class Node:
                 "connections": self.endpoint.connections,
                 **attrs.asdict(self.endpoint.counters),
             },
+            "moqt": self.moqt.snapshot(),
         }
 
     async def drain(self) -> None:
@@ -119,6 +122,10 @@ class Node:
         log.info("node.draining", calls=len(self.calls), deadline_s=self.config.node.drain_s)
         with trio.move_on_after(self.config.node.drain_s):
             await self.calls.idle()
+
+    def reload(self) -> None:
+        """Read the files of keys and certificates again, for SIGHUP. What is broken is logged, not taken."""
+        self.moqt.reload()
 
     def _quality(self, sid: str) -> Mapping[str, Any]:
         """The quality of a call's media, if it ever had any."""
@@ -187,6 +194,9 @@ class Node:
         """
         await start_service(self.system, "media", self.plane.run)
         await start_service(self.system, "sip", self.endpoint.run)
+        await start_service(self.system, "relay", self.moqt.relay.run)
+        await start_service(self.system, "moqt", self.moqt.engine.run)
+        self.moqt.announce()
         if http:
             serve = partial(serve_http, self.config.http, self.snapshot)
             self.http_urls = await start_service(self.system, "http", serve)
@@ -212,11 +222,12 @@ async def open_node(
     if config.recording.enabled:
         _make_folder(config.recordings)
     async with open_system() as system:
-        node = Node(config, system, plane, Calls(config.limits.max_calls), dialplan, network, new_sid)
+        calls, moqt = Calls(config.limits.max_calls), make_moqt(config, network)
+        node = Node(config, system, plane, calls, moqt, dialplan, network, new_sid)
         system.observe.subscribe(node.journal.note)
         await node.start(http=http)
         sip = [str(bind) for bind in node.endpoint.addresses]
-        log.info("node.up", sip=sip, http=node.http_urls, media=plane.backend)
+        log.info("node.up", sip=sip, http=node.http_urls, moqt=moqt.address, media=plane.backend)
         try:
             yield node
         finally:

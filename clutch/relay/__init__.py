@@ -14,6 +14,7 @@ from clutch.relay.local import (
     TrackKind,
     TrackObject,
 )
+from clutch.relay.offers import Offer
 from clutch.relay.relay import Relay
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "LocalPublication",
     "LocalSubscription",
     "NameTaken",
+    "Offer",
     "OpenGate",
     "PublishAttempt",
     "QueueLimits",

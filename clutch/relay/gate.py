@@ -23,6 +23,8 @@ class SessionInfo:
     peer: Address
     authority: str = ""
     path: str = ""
+    origin: str | None = None
+    """Of the web page that opened it; None if there is none, or the engine cannot see it."""
 
 
 class Gate(Protocol):

@@ -21,6 +21,7 @@ from clutch.relay.local import (
     first_group,
 )
 from clutch.relay.matching import serves
+from clutch.relay.offers import Make, Offer
 from clutch.relay.router import Router
 from clutch.relay.track import CAPABILITY_PROPERTY, Track
 from clutch.wire.moqt.names import FullTrackName, Namespace
@@ -126,6 +127,13 @@ class Relay:
         claim = Claim(prefix, decide, lambda done: self.router.claims.remove(prefix, done))
         self.router.claims.add(prefix, claim)
         return claim
+
+    def offer(self, namespace: Namespace, make: Make) -> Offer:
+        """Announce tracks that are published when somebody asks for one: `make` is called with its name, and
+        publishes it or not, until `close`."""
+        offer = Offer(namespace, self.router, make)
+        self.router.announce(namespace, offer)
+        return offer
 
     def snapshot(self) -> dict[str, Any]:
         """What there is, for the status page: plain numbers and texts."""

@@ -83,7 +83,7 @@ class Router:
         if not track.asked:
             for announcer in self.announcers_of(name):
                 self._ask(track, announcer)
-        if wait_s is not None:
+        if wait_s is not None and sink in track.waiting:
             self._wait(track, sink, wait_s)
         return track
 

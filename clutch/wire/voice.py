@@ -31,7 +31,7 @@ class Codec(enum.Enum):
 
 
 RATES_HZ: Mapping[Codec, tuple[int, ...]] = {
-    Codec.OPUS: (48_000, 8000, 16_000, 24_000),
+    Codec.OPUS: (48_000,),  # whatever it was made from, or is decoded to (RFC 7587 section 4.1)
     Codec.PCM16: (48_000, 8000, 16_000, 24_000),
     Codec.G711_ULAW: (8000,),
     Codec.G711_ALAW: (8000,),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -22,7 +24,7 @@ from clutch.net.memory import MemoryNetwork
 from clutch.net.plane import MediaPlane
 from clutch.net.sip import Bind, Failure, SipEndpoint, SipSession
 from clutch.net.twin_plane import TwinPlane
-from clutch.node.config import Config, MediaConfig, RecordingConfig, RtpConfig, SipConfig
+from clutch.node.config import Config, MediaConfig, MoqtConfig, RecordingConfig, RtpConfig, SipConfig
 from clutch.node.node import Node, open_node
 from clutch.node.services import start_service
 from clutch.wire.sip.fields import NameAddr
@@ -34,6 +36,7 @@ NODE, PHONE, PEER = "192.0.2.1", "192.0.2.5", "192.0.2.9"
 
 CONFIG = Config(
     sip=SipConfig(host=NODE),
+    moqt=MoqtConfig(host=NODE),
     rtp=RtpConfig(10_000, 10_199, timeout_s=5.0),
     media=MediaConfig("twin"),
     recording=RecordingConfig(enabled=False),  # files are written by threads, which know no virtual clock
@@ -187,7 +190,8 @@ class SipStage:
         """The node's task: what a trial strikes. Reports as started whether the node came up."""
         up = False
         try:
-            with trial.target():
+            with tempfile.TemporaryDirectory() as folder, trial.target():
+                config = attrs.evolve(config, node=attrs.evolve(config.node, data=Path(folder)))
                 async with open_node(config, self.wire.network.host(NODE), http=False) as self.node:
                     self.trace = trial.trace = Trace.of(self.node.system)
                     up = True

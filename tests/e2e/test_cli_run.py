@@ -14,7 +14,7 @@ from tests.e2e.processes import clutch, complaint, summary
 from tests.e2e.raw_sip import Peer, follow, invite
 from tests.interop.node import CLUTCH, RunningNode, running_node
 
-FREE = ("--set", "sip.port=0", "--set", "http.port=0")
+FREE = ("--set", "sip.port=0", "--set", "http.port=0", "--set", "moqt.port=0")
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("sip", socket.SOCK_DGRAM, "UDP"),
         ("sip", socket.SOCK_STREAM, "TCP"),
         ("http", socket.SOCK_STREAM, "TCP"),
+        ("moqt", socket.SOCK_DGRAM, "UDP"),
     ],
 )
 def test_a_port_in_use_is_named_with_its_owner_and_its_key(
@@ -51,12 +52,14 @@ def test_a_port_in_use_is_named_with_its_owner_and_its_key(
 
 
 def test_two_nodes_with_the_same_ports(folder: Path, shared_node: RunningNode) -> None:
-    done = clutch("run", "--set", f"sip.port={shared_node.sip_port}", "--set", "http.port=0")
+    done = clutch(
+        "run", "--set", f"sip.port={shared_node.sip_port}", "--set", "http.port=0", "--set", "moqt.port=0"
+    )
     assert done.returncode == 1
     assert f"(pid {shared_node.process.pid})" in done.stderr
 
 
-@pytest.mark.parametrize("service", ["sip", "http"])
+@pytest.mark.parametrize("service", ["sip", "http", "moqt"])
 def test_an_address_of_another_machine_is_named_with_its_key(folder: Path, service: str) -> None:
     done = clutch("run", *FREE, "--set", f"{service}.host=192.0.2.1")
     assert done.returncode == 1
@@ -82,8 +85,8 @@ def test_every_mistake_in_a_file_and_on_the_line_is_named_at_once(folder: Path) 
         'log.level = "loud": must be one of debug, info, warning, error',
         'sip.port = "5060": must be a whole number',
         "sip.prot: unknown key; did you mean sip.port?",
-        "telephony: unknown key; known are node, sip, rtp, http, media, opus, recording, limits, auth, "
-        "log, dialplan",
+        "telephony: unknown key; known are node, sip, rtp, http, media, opus, recording, limits, moqt, "
+        "auth, log, dialplan",
     ]
     assert list(folder.iterdir()) == [file]
 

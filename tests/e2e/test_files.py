@@ -152,7 +152,8 @@ def test_a_node_does_not_start_where_it_cannot_record(tmp_path: Path, option: st
     folder.mkdir(mode=0o500)
     value = str(folder) if option == "--data" else f"recording.dir={folder}"
     done = clutch(
-        *("run", "--set", "sip.port=0", "--set", "http.port=0", option, value), command=WITHOUT_PRIVILEGE
+        *("run", "--set", "sip.port=0", "--set", "http.port=0", "--set", "moqt.port=0", option, value),
+        command=WITHOUT_PRIVILEGE,
     )
     assert done.returncode == 1
     said = complaint(done)

@@ -73,7 +73,8 @@ def node(tmp_path: Path) -> Iterator[RunningNode]:
     """A node with its data in a folder of the test; it must end well when it is told to."""
     sip_port, http_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
     url = f"http://127.0.0.1:{http_port}"
-    settings = ["--set", f"sip.port={sip_port}", "--set", f"http.port={http_port}", "--set", "node.drain_s=0"]
+    changed = (f"sip.port={sip_port}", f"http.port={http_port}", "moqt.port=0", "node.drain_s=0")
+    settings = [part for text in changed for part in ("--set", text)]
     log = (tmp_path / "log").open("w")
     with (
         log,

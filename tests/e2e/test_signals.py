@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import wave
@@ -60,6 +61,8 @@ def test_a_node_without_calls_goes_at_once(tmp_path: Path, number: signal.Signal
         assert clean(node), node.log()
         for port in (node.sip_port, node.http_port):
             socket.create_server(("127.0.0.1", port)).close()
+        with socket.socket(type=socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", node.moqt_port))
 
 
 def test_while_it_drains_new_calls_are_refused_and_old_ones_go_on(tmp_path: Path) -> None:
@@ -135,3 +138,34 @@ def test_a_caller_who_is_killed_is_missed(tmp_path: Path) -> None:
         assert seconds(node.recordings()[0]) > 0
         assert node.stop() == 0
         assert clean(node), node.log()
+
+
+def test_a_hangup_reads_keys_and_revoked_tokens_again(tmp_path: Path) -> None:
+    revoked = tmp_path / "revoked"
+    revoked.write_text("one")
+    with running_node(tmp_path / "data", FOREVER, f"auth.revoked={revoked}") as node:
+        (made,) = events(node, "auth.key_made")
+        kid = json.loads(Path(made["file"]).read_text())["keys"][0]["kid"]
+        revoked.unlink()
+        node.process.send_signal(signal.SIGHUP)
+        until(lambda: events(node, "auth.not_reloaded"), "the broken file is named")
+        (line,) = events(node, "auth.not_reloaded")
+        assert line["error"] == f"auth.revoked {revoked}: No such file or directory"
+        revoked.write_text("two")
+        node.process.send_signal(signal.SIGHUP)
+        until(lambda: events(node, "auth.reloaded"), "the files are read")
+        assert events(node, "auth.reloaded")[0]["keys"] == [kid]
+        assert node.stop() == 0
+
+
+def test_the_relay_says_where_it_is_and_what_certificate_it_has(tmp_path: Path) -> None:
+    with running_node(tmp_path / "data", FOREVER) as node:
+        (up,) = events(node, "moqt.up")
+        status = node.status()["moqt"]
+        assert up["address"] == status["address"] == f"127.0.0.1:{node.moqt_port}"
+        assert f"moqt://127.0.0.1:{node.moqt_port}\n" in node.greeting
+        assert re.fullmatch(r"[0-9a-f]{64}", status["certificate_sha256"])
+        assert up["certificate_sha256"] == status["certificate_sha256"]
+        assert node.stop() == 0
+    with running_node(tmp_path / "data", FOREVER) as node:
+        assert node.status()["moqt"]["certificate_sha256"] == up["certificate_sha256"]

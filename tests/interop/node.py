@@ -40,6 +40,7 @@ class RunningNode:
     process: subprocess.Popen[str]
     sip_port: int
     http_port: int
+    moqt_port: int
     data: Path
     greeting: str
 
@@ -87,15 +88,15 @@ def running_node(
 ) -> Iterator[RunningNode]:
     """Start a node and wait for its greeting; make sure that it is gone afterwards."""
     data.mkdir(exist_ok=True)
-    sip, http = free_port(), free_port()
-    sets = [f"sip.port={sip}", f"http.port={http}", "node.drain_s=0", *settings]
+    sip, http, moqt = free_port(), free_port(), free_port()
+    sets = [f"sip.port={sip}", f"http.port={http}", f"moqt.port={moqt}", "node.drain_s=0", *settings]
     options = ["--data", str(data), *(part for text in sets for part in ("--set", text))]
     with (data / "log").open("w") as log:
         process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             greeting = _greeting(process)
             assert "is up" in greeting, (data / "log").read_text()
-            yield RunningNode(process, sip, http, data, greeting)
+            yield RunningNode(process, sip, http, moqt, data, greeting)
         finally:
             if process.poll() is None:
                 process.terminate()

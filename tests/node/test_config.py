@@ -63,6 +63,14 @@ dir = "tapes"
 max_calls = 3
 max_duration_s = 60.5
 ring_timeout_s = 10
+[moqt]
+host = "192.0.2.9"
+port = 443
+certificate = "cert.pem"
+key = "key.pem"
+open_loopback = false
+max_sessions = 5
+idle_timeout_s = 10
 [auth]
 keys = "keys.json"
 revoked = "revoked.txt"
@@ -167,6 +175,8 @@ def test_override_changes_one_extension_and_a_file_replaces_all(tmp_path: Path) 
         ("media.interface=", 'media.interface = "": must be the name of a network interface'),
         ("media.interface=a b", 'media.interface = "a b": must be the name of a network interface'),
         ("media.backend=af_xdp", 'media.backend = "af_xdp": must come with a media.interface to attach to'),
+        ("moqt.key=k.pem", 'moqt.key = "k.pem": must come with a moqt.certificate'),
+        ("moqt.certificate=c.pem", 'moqt.certificate = "c.pem": must come with a moqt.key'),
         ("sip=3", "sip = 3: must be a table"),
         ("dialplan=3", "dialplan = 3: must be a table"),
         ("dialplan.x=3", "dialplan.x = 3: must be a table"),

@@ -7,7 +7,7 @@ import pytest
 import native
 from clutch.node.doctor import Feature, Findings, State, available, features, probe
 
-NAMES = ["native", "twin", "udp", "io_uring", "af_xdp", "opus", "srtp", "steering"]
+NAMES = ["native", "twin", "udp", "io_uring", "af_xdp", "opus", "srtp", "steering", "quic"]
 AGREES = {"io_uring": "", "af_xdp": "", "steering": ""}
 REFUSES = {
     "io_uring": "Function not implemented",
@@ -23,7 +23,7 @@ def find(findings: Findings, name: str) -> Feature:
 
 def test_without_the_native_plane_the_twin_does_what_it_can() -> None:
     findings = Findings(frozenset(), "not built (no gcc)", AGREES)
-    assert available(findings) == ["twin", "udp", "srtp"]
+    assert available(findings) == ["twin", "udp", "srtp", "quic"]
     assert find(findings, "native").why == "not built (no gcc)"
     assert "native/build.py" in find(findings, "native").how
     assert "Python twin" in find(findings, "udp").why
@@ -32,7 +32,7 @@ def test_without_the_native_plane_the_twin_does_what_it_can() -> None:
 
 def test_a_native_plane_without_libraries() -> None:
     findings = Findings(frozenset({"udp"}), "", AGREES)
-    assert available(findings) == ["native", "twin", "udp"]
+    assert available(findings) == ["native", "twin", "udp", "quic"]
     assert "libopus-dev" in find(findings, "opus").how
     assert "libsrtp2-dev" in find(findings, "srtp").how
 

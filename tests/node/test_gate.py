@@ -12,8 +12,8 @@ from clutch.auth.grants import OPEN
 from clutch.auth.keys import KeySet, read_keys, write_key
 from clutch.auth.patterns import Pattern
 from clutch.auth.tokens import Verifier, mint
-from clutch.net.quic.engine import Incoming
 from clutch.node.gate import TokenGate
+from clutch.relay.gate import SessionInfo
 
 KEYS = read_keys(write_key(Ed25519PrivateKey.generate()).encode())
 NOW = 1_800_000_000.0
@@ -41,9 +41,9 @@ def gate(*, now: float = NOW, open_loopback: bool = True) -> TokenGate:
     return TokenGate(Verifier(KEYS), open_loopback, now=lambda: now)
 
 
-def peer(host: str, origin: str | None = None) -> Incoming:
+def peer(host: str, origin: str | None = None) -> SessionInfo:
     """Who comes."""
-    return Incoming("webtransport", "moqt-18", (host, 4711), origin=origin)
+    return SessionInfo(7, "webtransport", "moqt-18", (host, 4711), origin=origin)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1"])
@@ -100,6 +100,7 @@ def test_the_log_says_who_and_why_and_never_the_token() -> None:
         {
             "event": "moqt.admitted",
             "log_level": "info",
+            "session": 7,
             "peer": "192.0.2.7",
             "kind": "webtransport",
             "tenant": "acme",
@@ -109,6 +110,7 @@ def test_the_log_says_who_and_why_and_never_the_token() -> None:
         {
             "event": "moqt.refused",
             "log_level": "info",
+            "session": 7,
             "peer": "192.0.2.7",
             "kind": "webtransport",
             "why": "the signature of the token is wrong",
@@ -121,20 +123,20 @@ def test_what_counts_no_more() -> None:
     here = TokenGate(Verifier(KEYS), True, now=lambda: now)
     one, two = (here.admit(make_token(name), peer("192.0.2.7")) for name in ("one", "two"))
     for grant in (OPEN, one, two):
-        here.recheck(grant)
+        here.check(grant)
     here.verifier.revoked_ids = {"one"}
-    here.recheck(two)
+    here.check(two)
     with pytest.raises(TokenError, match=r"^the token was revoked$") as caught:
-        here.recheck(one)
+        here.check(one)
     assert caught.value.kind == "unauthorized"
     now = NOW + 60
     with pytest.raises(TokenError, match=r"^the token has expired$") as caught:
-        here.recheck(two)
+        here.check(two)
     assert caught.value.kind == "expired"
     here.verifier.keys = KeySet({})
     with pytest.raises(TokenError, match=r"^the token was revoked$"):
-        here.recheck(two)
-    here.recheck(OPEN)
+        here.check(two)
+    here.check(OPEN)
     assert attrs.asdict(here.counters) == {
         "with_token": 2,
         "without_token": 0,

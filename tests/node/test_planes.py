@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,15 @@ import native
 from clutch.net.memory import MemoryNetwork
 from clutch.net.native_plane import NativePlane
 from clutch.net.twin_plane import TwinPlane
-from clutch.node.config import Config, HttpConfig, MediaConfig, RecordingConfig, SipConfig
+from clutch.node.config import (
+    Config,
+    HttpConfig,
+    MediaConfig,
+    MoqtConfig,
+    NodeConfig,
+    RecordingConfig,
+    SipConfig,
+)
 from clutch.node.errors import NodeError, first_error
 from clutch.node.node import open_node
 from clutch.node.planes import backends, make_plane
@@ -24,10 +33,15 @@ def made(config: MediaConfig) -> type[object]:
     return type(make_plane(config, MemoryNetwork().host("192.0.2.1"), "192.0.2.1", PORTS))
 
 
-def node_config(media: MediaConfig) -> Config:
-    """A node on free ports that keeps nothing."""
+def node_config(folder: Path, media: MediaConfig) -> Config:
+    """A node on free ports that keeps nothing but its keys."""
     return Config(
-        sip=SipConfig(port=0), http=HttpConfig(port=0), recording=RecordingConfig(enabled=False), media=media
+        NodeConfig(folder),
+        sip=SipConfig(port=0),
+        http=HttpConfig(port=0),
+        moqt=MoqtConfig(port=0),
+        recording=RecordingConfig(enabled=False),
+        media=media,
     )
 
 
@@ -55,9 +69,9 @@ def test_what_auto_tries() -> None:
 
 
 @NEEDS_NATIVE
-async def test_auto_falls_back_and_says_why() -> None:
+async def test_auto_falls_back_and_says_why(tmp_path: Path) -> None:
     media = MediaConfig(interface="no-such-device", cpu=min(os.sched_getaffinity(0)))
-    async with open_node(node_config(media)) as node:
+    async with open_node(node_config(tmp_path, media)) as node:
         backend = node.snapshot()["media"]
     assert backend.startswith("udp: epoll and plain sockets; could not start the media plane")
     assert "af_xdp" in backend
@@ -67,9 +81,9 @@ async def test_auto_falls_back_and_says_why() -> None:
 @pytest.mark.parametrize(
     "media", [MediaConfig(backend="af_xdp", interface="no-such-device"), MediaConfig(cpu=1023)]
 )
-async def test_a_backend_that_does_not_work_keeps_the_node_down(media: MediaConfig) -> None:
+async def test_a_backend_that_does_not_work_keeps_the_node_down(tmp_path: Path, media: MediaConfig) -> None:
     with pytest.raises(BaseExceptionGroup) as caught:
-        async with open_node(node_config(media)):
+        async with open_node(node_config(tmp_path, media)):
             pass
     error = first_error(caught.value)
     assert isinstance(error, NodeError)

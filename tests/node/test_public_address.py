@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from trio.testing import MockClock
 
 from clutch.net.memory import MemoryNetwork
 from clutch.net.sip import Bind
-from clutch.node.config import Config, MediaConfig, RecordingConfig, SipConfig
+from clutch.node.config import Config, MediaConfig, MoqtConfig, NodeConfig, RecordingConfig, SipConfig
 from clutch.node.node import open_node
 
 
 @pytest.mark.parametrize("tcp", [True, False])
 async def test_the_public_address_is_advertised_on_every_transport(
-    autojump_clock: MockClock, tcp: bool
+    tmp_path: Path, autojump_clock: MockClock, tcp: bool
 ) -> None:
     config = Config(
+        NodeConfig(tmp_path),
         sip=SipConfig(host="0.0.0.0", public_address="203.0.113.7", tcp=tcp),
+        moqt=MoqtConfig(host="0.0.0.0"),
         media=MediaConfig("twin"),
         recording=RecordingConfig(enabled=False),
     )

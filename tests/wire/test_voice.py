@@ -17,7 +17,7 @@ FORMS = [VoiceForm(codec, rate_hz) for codec, rates in RATES_HZ.items() for rate
 
 NAMES = [
     (DEFAULT_FORM, b"audio", "voice/opus"),
-    (VoiceForm(Codec.OPUS, 16_000), b"audio.opus.16000", "voice/opus;rate=16000"),
+    (VoiceForm(Codec.OPUS, ptime_ms=60), b"audio", "voice/opus;ptime=60"),
     (VoiceForm(Codec.PCM16), b"audio.pcm16", "voice/pcm16"),
     (VoiceForm(Codec.PCM16, 16_000), b"audio.pcm16.16000", "voice/pcm16;rate=16000"),
     (
@@ -44,7 +44,7 @@ def test_a_name_stands_for_one_form(form: VoiceForm) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [b"", b"video", b"catalog", b"audio.", b"audio.opus", b"audio.opus.48000", b"audio.pcm16.44100",
+    [b"", b"video", b"catalog", b"audio.", b"audio.opus", b"audio.opus.16000", b"audio.pcm16.44100",
      b"audio.pcm16.016000", b"audio.pcm16.1_6000", b"audio.pcm16.16000.1", b"audio.g711_ulaw.16000",
      b"audio.mp3", b"audio.\xff"],
 )  # fmt: skip

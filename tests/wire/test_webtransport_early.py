@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clutch.wire.webtransport.codes import ErrorCode
-from clutch.wire.webtransport.early import EarlyData, Fate
+from clutch.wire.webtransport.early import EarlyData, EarlyStream, Fate
 from clutch.wire.webtransport.errors import RemoteProtocolError
 from clutch.wire.webtransport.streams import (
     NOT_WEBTRANSPORT,
@@ -54,13 +54,14 @@ def test_datagrams() -> None:
 def test_what_is_early_comes_in_order_with_its_session_and_only_then() -> None:
     early = EarlyData()
     assert early.fate(0) is Fate.EARLY
-    assert early.open(6, 0)
-    assert early.open(2, 0)
-    assert early.open(10, 4)
-    assert early.receive(6, b"ab", fin=False)
+    first = EarlyStream(6, 0, bytearray(b"a"))
+    assert early.open(first)
+    assert early.open(EarlyStream(2, 0))
+    assert early.open(EarlyStream(10, 4))
+    assert early.receive(first, b"b", fin=False)
     assert early.datagram(0, b"gram")
     assert early.datagram(4, b"other")
-    assert early.receive(6, b"c", fin=True)
+    assert early.receive(first, b"c", fin=True)
     streams, datagrams = early.up(0)
     assert [(stream.number, bytes(stream.data), stream.fin) for stream in streams] == [
         (6, b"abc", True),
@@ -68,13 +69,13 @@ def test_what_is_early_comes_in_order_with_its_session_and_only_then() -> None:
     ]
     assert datagrams == [b"gram"]
     assert early.held == len(b"other")
-    assert (early.fate(0), early.fate(4), early.stream(6)) == (Fate.UP, Fate.EARLY, None)
+    assert (early.fate(0), early.fate(4)) == (Fate.UP, Fate.EARLY)
 
 
 def test_after_the_end_of_a_session_nothing_is_for_it() -> None:
     early = EarlyData()
     early.up(4)
-    early.open(2, 8)
+    early.open(EarlyStream(2, 8))
     assert early.over(4) == []
     assert (early.current, early.fate(0), early.fate(4), early.fate(8)) == (
         None,
@@ -95,15 +96,16 @@ def test_a_refused_session_beside_one_that_is_up() -> None:
 
 def test_limits() -> None:
     early = EarlyData(max_streams=2, max_datagrams=1, max_bytes=10)
-    assert early.open(2, 0)
-    assert early.open(6, 0)
-    assert not early.open(10, 0)
-    assert early.receive(2, b"1234567", fin=False)
+    one, two = EarlyStream(2, 0), EarlyStream(6, 0)
+    assert early.open(one)
+    assert early.open(two)
+    assert not early.open(EarlyStream(10, 0))
+    assert early.receive(one, b"1234567", fin=False)
     assert not early.datagram(0, b"1234")
     assert early.datagram(0, b"123")
     assert not early.datagram(0, b"")
     assert early.held == 10
-    assert not early.receive(6, b"x", fin=False)
-    assert early.stream(6) is None
-    early.drop(2)
-    assert early.held == 3
+    assert not early.receive(two, b"x", fin=False)
+    assert not early.open(EarlyStream(6, 0, bytearray(b"x")))
+    assert early.over(0) == [one]
+    assert early.held == 0

@@ -18,6 +18,7 @@ from clutch.wire.webtransport.handshake import (
     read_response,
     response,
 )
+from clutch.wire.webtransport.settings import SETTINGS, is_possible, upgrade_token
 
 printable = some.text(some.characters(min_codepoint=0x20, max_codepoint=0x7E))
 
@@ -145,7 +146,7 @@ def test_our_order_decides() -> None:
 
 def test_both_sides_understand_each_other() -> None:
     offered = ["moqt-18", "moqt-16"]
-    offer = read_request(connect_request("[::1]:4443", "/", offered))
+    offer = read_request(connect_request("[::1]:4443", "/", offered, "webtransport"))
     assert offer == Offer("[::1]:4443", "/", None, ("moqt-18", "moqt-16"))
     assert isinstance(offer, Offer)
     assert read_response(response(choose(offer, ["moqt-16"])), offered) == "moqt-16"
@@ -154,6 +155,22 @@ def test_both_sides_understand_each_other() -> None:
 @pytest.mark.parametrize("status", [b"404", b"302", b"", b"abc"])
 def test_a_client_sees_the_status_of_a_refusal(status: bytes) -> None:
     assert read_response([(b":status", status)], ["a"]) == Rejection(int(status) if status.isdigit() else 0)
+
+
+def test_an_interim_answer_is_none_yet() -> None:
+    assert read_response([(b":status", b"103")], ["a"]) is None
+
+
+def test_a_client_asks_in_the_words_of_a_draft_that_the_server_speaks() -> None:
+    ours = {0x8: 1, **SETTINGS}
+    assert upgrade_token(ours) == "webtransport"
+    assert upgrade_token({0x8: 1, 0x33: 1, 0xC671706A: 16}) == "webtransport"
+    assert upgrade_token({0x8: 1, 0x33: 1, 0x2C7CF000: 1}) == "webtransport-h3"
+    assert upgrade_token({0x8: 1, 0x33: 1}) is None
+    assert upgrade_token({0x33: 1, 0x2B603742: 1}) is None
+    assert upgrade_token({0x8: 1, 0x2B603742: 1}) is None
+    assert is_possible(ours)
+    assert not is_possible({0x33: 0})
 
 
 @pytest.mark.parametrize("field", [[], [(b"wt-protocol", b'"b"')], [(b"wt-protocol", b"a")]])

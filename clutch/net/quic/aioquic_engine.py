@@ -6,8 +6,10 @@ does what timers and the application ask for in between.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import attrs
 import structlog
@@ -16,8 +18,8 @@ import trio
 from clutch.net.errors import ConnectFailed, NetworkError
 from clutch.net.link import Address, Datagrams, Network
 from clutch.net.quic.aioquic_private import CID_BYTES, VERSIONS, Quic
-from clutch.net.quic.certificates import Certificates
-from clutch.net.quic.configuration import Configurations
+from clutch.net.quic.certificates import Certificates, derived_secret
+from clutch.net.quic.configuration import H3, Configurations
 from clutch.net.quic.connection import Attempt, Connection
 from clutch.net.quic.engine import (
     Accept,
@@ -30,8 +32,10 @@ from clutch.net.quic.engine import (
     Target,
 )
 from clutch.net.quic.front import Front, Welcome
+from clutch.net.quic.h3 import H3Layer
 from clutch.net.quic.layer import LayerFactory
 from clutch.net.quic.raw import RawLayer
+from clutch.net.quic.tickets import ClientTickets, Resumption, ServerTickets
 from clutch.net.quic.timers import Timers
 
 log = structlog.get_logger(__name__)
@@ -54,21 +58,26 @@ class AioquicEngine:
     _listen: Address | None = None
     _certificates: Certificates | None = attrs.field(default=None, repr=False)
     _protocols: Sequence[str] = ()
-    """ALPNs that a server takes, best first."""
+    """What a server speaks, best first: on QUIC as the ALPN, or inside of WebTransport."""
     accept: Accept = attrs.field(default=_nobody, repr=False)
     limits: Limits = attrs.field(factory=Limits)
     _congestion: str = "cubic"
     """A name that is registered with `aioquic.quic.congestion.base`."""
     _shard: int = 0
     """First byte of every connection ID that this engine gives: 0 to 255."""
-    _layers: Mapping[str, LayerFactory] = attrs.field(factory=dict, repr=False)
-    """What speaks an ALPN that is not raw QUIC."""
+    _keylog: Path | None = None
+    """A file for the secrets of all connections, as Wireshark reads them: for debugging only."""
+    _qlog: Path | None = None
+    """A folder for a trace of every connection."""
     address: Address = attrs.field(init=False, default=NOWHERE)
     """See `Engine.address`; empty and 0 if it does not listen."""
     _front: Front = attrs.field(init=False, repr=False)
     _configurations: Configurations = attrs.field(init=False, repr=False)
     _routes: dict[bytes, Connection] = attrs.field(init=False, factory=dict, repr=False)
     _connections: set[Connection] = attrs.field(init=False, factory=set, repr=False)
+    _issued: ServerTickets = attrs.field(init=False, factory=ServerTickets, repr=False)
+    _tickets: ClientTickets = attrs.field(init=False, factory=ClientTickets, repr=False)
+    _reset_key: bytes = attrs.field(init=False, repr=False)
     _handshakes: set[Connection] = attrs.field(init=False, factory=set, repr=False)
     """Connections to this server that are not established."""
     _client_sockets: dict[bool, Datagrams] = attrs.field(init=False, factory=dict, repr=False)
@@ -82,7 +91,10 @@ class AioquicEngine:
 
     def __attrs_post_init__(self) -> None:
         self._configurations = Configurations(self._protocols, self.limits, self._congestion)
-        self._front = Front(VERSIONS, self._shard)
+        # The next process with the same certificate can tell the peers of this one that it is gone.
+        key = None if self._certificates is None else self._certificates.current().key
+        self._reset_key = os.urandom(32) if key is None else derived_secret(key, b"stateless reset")
+        self._front = Front(VERSIONS, self._shard, self._reset_key)
 
     @property
     def name(self) -> str:
@@ -98,6 +110,7 @@ class AioquicEngine:
         """See `Engine.run`. Raises `PortInUse` or `AddressUnavailable`."""
         listening = None if self._listen is None else self._network.open_datagrams(*self._listen)
         try:
+            self._configurations.open_logs(self._keylog, self._qlog)
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self._work)
                 if listening is not None:
@@ -111,6 +124,7 @@ class AioquicEngine:
             for datagrams in (*filter(None, [listening]), *self._client_sockets.values()):
                 datagrams.close()
             self._client_sockets.clear()
+            self._configurations.close_logs()
 
     async def connect(self, target: Target, handler: SessionHandler) -> QuicSession:
         """See `Engine.connect`."""
@@ -119,12 +133,21 @@ class AioquicEngine:
             datagrams = self._client_socket(host)
         except NetworkError as error:
             raise ConnectFailed(f"cannot connect to {target.host} port {target.port}: {error}") from error
-        attempt, peer = Attempt(target, handler), (host, target.port)
-        quic = Quic(self._configurations.client(target), self.limits, self._shard)
-        connection = Connection(quic, self, datagrams, peer, math.inf, attempt)
+        attempt, peer, now = Attempt(target, handler), (host, target.port), trio.current_time()
+        server = (target.host, target.port, tuple(target.protocols), target.trust)
+        resumption = self._tickets.take(server) if target.kind == "quic" else None
+        quic = Quic(
+            self._configurations.client(target, resumption),
+            self.limits,
+            self._shard,
+            self._reset_key,
+            ticket_handler=lambda ticket: self._tickets.add(server, Resumption(ticket, connection.protocol)),
+        )
+        connection = Connection(quic, self, datagrams, peer, now + self.limits.handshake_s, attempt)
         self._connections.add(connection)
         self.route(quic.host_cid, connection)
-        quic.connect(peer, trio.current_time())
+        quic.connect(peer, now)
+        connection.start_early()
         self.touch(connection)
         try:
             with trio.fail_after(self.limits.handshake_s):
@@ -137,9 +160,10 @@ class AioquicEngine:
 
     # Driver
 
-    def layer_for(self, protocol: str) -> LayerFactory:
+    def layer_for(self, protocol: str, target: Target | None) -> LayerFactory:
         """See `Driver.layer_for`."""
-        return self._layers.get(protocol, RawLayer)
+        web = protocol == H3 if target is None else target.kind == "webtransport"
+        return partial(H3Layer, protocols=self._protocols) if web else RawLayer
 
     def touch(self, connection: Connection) -> None:
         """See `Driver.touch`."""
@@ -213,12 +237,28 @@ class AioquicEngine:
         """Whom a datagram is for; a new connection, if it begins one."""
         if not data:
             return None
-        if not data[0] & _LONG_HEADER:
-            return self._routes.get(data[1 : 1 + CID_BYTES])
-        length = data[5] if len(data) > 5 else 0
-        connection = self._routes.get(data[6 : 6 + length])
-        if connection is not None or self._certificates is None or datagrams in self._client_sockets.values():
+        short = not data[0] & _LONG_HEADER
+        cid = data[1 : 1 + CID_BYTES] if short else data[6 : 6 + data[5]] if len(data) > 5 else b""
+        connection = self._routes.get(cid)
+        if connection is not None:
             return connection
+        serves = self._certificates is not None and datagrams.address == self.address
+        if short and serves:
+            reset = self._front.reset(data)
+            if reset is not None:
+                datagrams.send(reset, source)
+        elif short:
+            self._on_reset(data, source)
+        return self._meet(data, source, datagrams, now) if serves and not short else None
+
+    def _on_reset(self, data: bytes, source: Address) -> None:
+        """A client socket got a packet of no connection: one of its servers may have lost it."""
+        for connection in list(self._connections):
+            if connection.client and connection.peer == source and connection.quic.reset_by(data):
+                connection.abandon(Closed("peer", 0, "stateless reset", application=False))
+                self._forget(connection)
+
+    def _meet(self, data: bytes, source: Address, datagrams: Datagrams, now: float) -> Connection | None:
         limits = self.limits
         answer = self._front.meet(
             data,
@@ -239,6 +279,9 @@ class AioquicEngine:
             self._configurations.server(self._certificates.current()),
             self.limits,
             self._shard,
+            self._reset_key,
+            ticket_fetcher=self._issued.take,
+            ticket_handler=self._issued.add,
             original_destination=welcome.original_destination,
             retry_source=welcome.retry_source,
         )

@@ -6,9 +6,14 @@ are instead of doubling whatever the application does, and the account of what w
 
 from __future__ import annotations
 
+import hmac
+import logging
 import os
+from collections.abc import Iterable
 from typing import Any
 
+from aioquic._buffer import Buffer
+from aioquic.h3.connection import H3Connection
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
@@ -16,18 +21,28 @@ from aioquic.quic.connection import (
     MAX_STREAM_DATA_FRAME_CAPACITY,
     TRANSPORT_CLOSE_FRAME_CAPACITY,
     QuicConnection,
+    QuicConnectionId,
     QuicConnectionState,
     QuicReceiveContext,
 )
 from aioquic.quic.crypto import CryptoPair
-from aioquic.quic.packet import QuicFrameType, QuicPacketType, QuicProtocolVersion
-from aioquic.quic.packet_builder import QuicPacketBuilder
+from aioquic.quic.packet import (
+    STATELESS_RESET_TOKEN_SIZE,
+    QuicFrameType,
+    QuicPacketType,
+    QuicProtocolVersion,
+)
+from aioquic.quic.packet_builder import QuicPacketBuilder, QuicSentPacket
 from aioquic.quic.recovery import QuicPacketSpace
 from aioquic.quic.stream import QuicStream, QuicStreamSender
-from aioquic.tls import SessionTicketFetcher, SessionTicketHandler
+from aioquic.tls import SessionTicketFetcher, SessionTicketHandler, pull_client_hello
 from cryptography import x509
 
 from clutch.net.quic.engine import Limits
+from clutch.wire.webtransport import SETTINGS
+
+# What peers do wrong is the peers' business, and said by how the session ends.
+logging.getLogger("quic").setLevel(logging.ERROR)
 
 CID_BYTES = 8
 VERSIONS: list[int] = [QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2]
@@ -43,6 +58,7 @@ class Quic(QuicConnection):
         configuration: QuicConfiguration,
         limits: Limits,
         shard: int,
+        reset_key: bytes,
         *,
         original_destination: bytes | None = None,
         retry_source: bytes | None = None,
@@ -56,9 +72,14 @@ class Quic(QuicConnection):
             session_ticket_fetcher=ticket_fetcher,
             session_ticket_handler=ticket_handler,
         )
-        self._shard = bytes([shard])
+        self.server_name = ""
+        """What the client asked for; empty if nothing."""
+        self._shard = shard
+        self._reset_key = reset_key
         first = self._host_cids[0]
-        first.cid = self.host_cid = self._local_initial_source_connection_id = self._new_cid()
+        self._make_ours(first)
+        self.host_cid = self._local_initial_source_connection_id = first.cid
+        self._count_losses()
         for limit in (self._local_max_streams_bidi, self._local_max_streams_uni):
             limit.value = limit.sent = limits.streams
         self._window = configuration.max_data
@@ -67,18 +88,24 @@ class Quic(QuicConnection):
         self._written = 0
         self._given_up = 0
         self._datagram_bytes = 0
-        self._lost = 0
 
     # Connection IDs
 
-    def _new_cid(self) -> bytes:
-        return self._shard + os.urandom(CID_BYTES - 1)
+    def _make_ours(self, issued: QuicConnectionId) -> None:
+        issued.cid = new_cid(self._shard)
+        if not self._is_client:
+            issued.stateless_reset_token = reset_token(self._reset_key, issued.cid)
 
     def _replenish_connection_ids(self) -> None:
         known = len(self._host_cids)
         super()._replenish_connection_ids()
         for issued in self._host_cids[known:]:
-            issued.cid = self._new_cid()
+            self._make_ours(issued)
+
+    def reset_by(self, datagram: bytes) -> bool:
+        """Whether it is a stateless reset: the peer has lost this connection (RFC 9000, 10.3.1)."""
+        token = self._peer_cid.stateless_reset_token
+        return bool(token) and hmac.compare_digest(datagram[-len(token) :], token)
 
     # State
 
@@ -93,12 +120,20 @@ class Quic(QuicConnection):
         return self._state is QuicConnectionState.DRAINING
 
     @property
-    def early_accepted(self) -> bool:
-        """Whether data before the end of the handshake is taken, or for a client: sent."""
-        if self._is_client:
-            ticket = self.tls.session_ticket
-            return ticket is not None and ticket.max_early_data_size is not None
-        return bool(self.tls.early_data_accepted)
+    def blank(self) -> bool:
+        """Whether no packet was understood yet."""
+        return self._state is QuicConnectionState.FIRSTFLIGHT
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a ticket that a client may send early data with."""
+        ticket = self.tls.session_ticket
+        return ticket is not None and ticket.max_early_data_size is not None
+
+    @property
+    def idle_s(self) -> float:
+        """After how many silent seconds the connection ends."""
+        return self._idle_timeout()
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:
@@ -106,14 +141,39 @@ class Quic(QuicConnection):
         return self.tls._peer_certificate
 
     @property
-    def lost_packets(self) -> int:
-        """Packets that were given up as lost."""
-        return self._lost
-
-    @property
     def smoothed_rtt(self) -> float:
         """Seconds; 0 before the first measurement."""
         return self._loss._rtt_smoothed
+
+    def end_log(self) -> None:
+        """No packet follows: the qlog is complete."""
+        if self._quic_logger is not None and self._configuration.quic_logger is not None:
+            self._configuration.quic_logger.end_trace(self._quic_logger)
+            self._quic_logger = None
+
+    def _initialize(self, peer_cid: bytes) -> None:
+        super()._initialize(peer_cid)
+        if not self._is_client:
+            handle = self.tls._server_handle_hello
+
+            def remember_name(hello: Buffer, *output: Buffer) -> None:
+                self.server_name = pull_client_hello(hello).server_name or ""
+                hello.seek(0)
+                handle(hello, *output)
+
+            self.tls._server_handle_hello = remember_name  # type: ignore[method-assign,assignment]
+
+    def _count_losses(self) -> None:
+        lose = self._loss._on_packets_lost
+
+        def count(*, packets: Iterable[QuicSentPacket], **how: Any) -> None:
+            lost = list(packets)
+            self.lost_packets += len(lost)
+            lose(packets=lost, **how)
+
+        self.lost_packets = 0
+        """Packets that were given up as lost."""
+        self._loss._on_packets_lost = count  # type: ignore[method-assign]
 
     # What waits to be sent
 
@@ -164,6 +224,16 @@ class Quic(QuicConnection):
         """The same."""
         self._give_up(stream_id)
         super().reset_stream(stream_id, error_code)
+        stream = self._streams.get(stream_id)
+        if stream is not None and stream.is_blocked:
+            stream.sender.reset_pending = False  # for the peer it must not exist yet
+
+    def _unblock_streams(self, is_unidirectional: bool) -> None:
+        waiting = self._streams_blocked_uni if is_unidirectional else self._streams_blocked_bidi
+        waited = waiting[:]
+        super()._unblock_streams(is_unidirectional)
+        for stream in waited[: len(waited) - len(waiting)]:
+            stream.sender.reset_pending = stream.sender._reset_error_code is not None
 
     def stop(self, stream_id: int, error_code: int) -> None:
         """Ask the peer to stop sending; nothing if it has finished, or the stream is no more."""
@@ -187,11 +257,17 @@ class Quic(QuicConnection):
 
     def keep(self, stream_id: int, face: object) -> None:
         """Remember an object with a stream, for as long as the stream has any state."""
-        self._streams[stream_id].face = face  # type: ignore[attr-defined]
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.face = face  # type: ignore[attr-defined]
 
     def face(self, stream_id: int) -> Any:
         """What was kept; None if nothing was, or the stream is no more."""
         return getattr(self._streams.get(stream_id), "face", None)
+
+    def faces(self) -> list[tuple[int, Any]]:
+        """Every stream that has any state, and what was kept."""
+        return [(stream_id, getattr(stream, "face", None)) for stream_id, stream in self._streams.items()]
 
     # Windows: what the peer may send is what was delivered and a fixed window more (RFC 9000, 4.1)
 
@@ -245,6 +321,16 @@ class Quic(QuicConnection):
             stream.max_stream_data_local_sent = stream.max_stream_data_local
 
 
+def new_cid(shard: int) -> bytes:
+    """A connection ID that says whose it is."""
+    return bytes([shard]) + os.urandom(CID_BYTES - 1)
+
+
+def reset_token(key: bytes, cid: bytes) -> bytes:
+    """The proof that whoever has the key knows nothing of a connection ID any more (RFC 9000, 10.3.2)."""
+    return hmac.digest(key, cid, "sha256")[:STATELESS_RESET_TOKEN_SIZE]
+
+
 def _unsent(sender: QuicStreamSender) -> int:
     """What a stream has never sent; nothing once it was reset."""
     return 0 if sender._reset_error_code is not None else sender._buffer_stop - sender.highest_offset
@@ -264,3 +350,38 @@ def initial_close(version: int, destination: bytes, source: bytes, code: int) ->
         frame.push_uint_var(field)
     datagrams, _ = builder.flush()
     return datagrams[0]
+
+
+class Http3(H3Connection):
+    """aioquic's HTTP/3, with the settings of WebTransport and an account of what it keeps.
+
+    Only streams of HTTP/3 itself are given to it: aioquic takes the peer's answer on a bidirectional stream
+    of WebTransport for frames.
+    """
+
+    def __init__(self, quic: Quic) -> None:
+        super().__init__(quic, enable_webtransport=True)
+
+    def _get_local_settings(self) -> dict[int, int]:
+        return {**super()._get_local_settings(), **SETTINGS}
+
+    @property
+    def critical_streams(self) -> list[int]:
+        """Streams of ours that must not end."""
+        ours = (self._local_control_stream_id, self._local_encoder_stream_id, self._local_decoder_stream_id)
+        return [stream_id for stream_id in ours if stream_id is not None]
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of frames that are not complete."""
+        return sum(len(stream.buffer) for stream in self._stream.values())
+
+    def finish(self, stream_id: int, data: bytes = b"") -> None:
+        """Send the last data of a stream, unless its end was sent."""
+        stream = self._stream.get(stream_id)
+        if stream is not None and not stream.sending_ended:
+            self.send_data(stream_id, data, end_stream=True)
+
+    def forget(self, stream_id: int) -> None:
+        """A stream was given up: nothing of it will be handed in or sent any more."""
+        self._stream.pop(stream_id, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hmac
 import ipaddress
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -145,6 +146,14 @@ def load(certificate: Path, key: Path) -> Certificate:
     if _spki(private.public_key()) != _spki(chain[0].public_key()):
         raise CertificateUnusable(f"the key {key} is not the one of the certificate {certificate}")
     return Certificate(tuple(chain), private)  # type: ignore[arg-type]  # its certificate could be signed
+
+
+def derived_secret(key: CertificateIssuerPrivateKeyTypes, purpose: bytes) -> bytes:
+    """32 bytes that only the holder of the key can know, and always the same."""
+    secret = key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return hmac.digest(secret, purpose, "sha256")
 
 
 def _spki(key: object) -> bytes:

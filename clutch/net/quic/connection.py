@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import attrs
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 _BROKEN = Closed("engine", INTERNAL_ERROR, "internal error")
 _MAX_REASON = 512
+_PINGS_PER_IDLE = 3
+_GRANULARITY_S = 0.001
 _BAD_CERTIFICATE = 0x100 + 42
 """CRYPTO_ERROR with the alert bad_certificate (RFC 9001, 4.8)."""
 _CRYPTO_FRAME = 0x06
@@ -47,8 +50,8 @@ class Driver(Protocol):
     accept: Accept
     limits: Limits
 
-    def layer_for(self, protocol: str) -> LayerFactory:
-        """What speaks this ALPN."""
+    def layer_for(self, protocol: str, target: Target | None) -> LayerFactory:
+        """What speaks this ALPN; `target` is what a client wants."""
 
     def touch(self, connection: Connection) -> None:
         """It has something to send, or to finish."""
@@ -88,12 +91,11 @@ class Connection:
     quic: Quic = attrs.field(repr=False)
     _driver: Driver = attrs.field(repr=False)
     _datagrams: Datagrams = attrs.field(repr=False)
-    peer: Address
+    _came_from: Address
     give_up_at: float
     """When a handshake that is not complete by then is given up."""
     attempt: Attempt | None = attrs.field(default=None, repr=False)
     protocol: str = ""
-    authority: str = ""
     early: bool = True
     refused: bool = False
     over: bool = attrs.field(init=False, default=False)
@@ -101,14 +103,16 @@ class Connection:
     gone: bool = attrs.field(init=False, default=False)
     """Nothing is left of it."""
     cids: set[bytes] = attrs.field(init=False, factory=set, repr=False)
-    timer: float = attrs.field(init=False, default=float("inf"))
-    alarm: float = attrs.field(init=False, default=float("inf"))
+    timer: float = attrs.field(init=False, default=math.inf)
+    alarm: float = attrs.field(init=False, default=math.inf)
     """The earliest entry of it among the engine's timers: never later than `timer`."""
     _layer: ConnectionLayer | None = attrs.field(init=False, default=None, repr=False)
     _closed: Closed | None = attrs.field(init=False, default=None)
     """What this side wants told of the end."""
     _sent_bytes: int = attrs.field(init=False, default=0)
     _received_bytes: int = attrs.field(init=False, default=0)
+    _ping_at: float = attrs.field(init=False, default=math.inf)
+    """When a client shows that it is still there: a server does not keep clients for their own sake."""
 
     # Carrier
 
@@ -116,6 +120,17 @@ class Connection:
     def client(self) -> bool:
         """See `Carrier.client`."""
         return self.attempt is not None
+
+    @property
+    def peer(self) -> Address:
+        """See `Carrier.peer`."""
+        address: Address = self.quic.get_peer_address() or self._came_from
+        return address
+
+    @property
+    def authority(self) -> str:
+        """See `Carrier.authority`."""
+        return self.attempt.target.host if self.attempt is not None else self.quic.server_name
 
     @property
     def limits(self) -> Limits:
@@ -146,7 +161,8 @@ class Connection:
         """See `Carrier.connected`."""
         if self.attempt is not None:
             self.attempt.session = session
-            self.attempt.done.set()
+            if not self.early:
+                self.attempt.done.set()
 
     def failed(self, reason: str) -> None:
         """See `Carrier.failed`."""
@@ -166,6 +182,8 @@ class Connection:
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """A datagram came for it."""
         self._received_bytes += len(data)
+        if self.client and not self.early:
+            self._ping_at = now + self.quic.idle_s / _PINGS_PER_IDLE
         try:
             self.quic.receive_datagram(data, source, now)
         except Exception:
@@ -189,6 +207,9 @@ class Connection:
 
     def transmit(self, now: float) -> None:
         """Send what waits, finish what has ended, and set the timer."""
+        if self.quic.blank and not self.client:
+            self.gone = True  # what came first was no QUIC
+            return
         ending = self.quic.ending
         try:
             if ending is not None and not self.over:
@@ -201,13 +222,16 @@ class Connection:
                 self._layer.sent()
         except Exception:
             self._broken()
-        self._set_timer()
+        self._set_timer(now)
 
     def on_timer(self, now: float) -> None:
         """The timer has fired."""
         try:
             if self.early and now >= self.give_up_at:
                 self.close(0, "handshake timeout", by=Closed("timeout", 0, "no handshake", application=False))
+            if now >= self._ping_at:
+                self._ping_at = now + self.quic.idle_s / _PINGS_PER_IDLE
+                self.quic.send_ping(0)
             self.quic.handle_timer(now)
             self.dispatch()
         except Exception:
@@ -218,13 +242,22 @@ class Connection:
         if not self.over:
             self._finish(closed)
         self.gone = True
+        self.quic.end_log()
 
-    def _set_timer(self) -> None:
+    def start_early(self) -> None:
+        """A client that was here before need not wait for the handshake, if the server agreed to that."""
+        if self.quic.resumable:
+            self.protocol = (self.quic.configuration.alpn_protocols or [""])[0]
+            self._start()
+
+    def _set_timer(self, now: float) -> None:
         timer = None if self.gone else self.quic.get_timer()
         if timer is None:
             self.gone = True
         else:
-            self.timer = min(timer, self.give_up_at) if self.early and not self.over else timer
+            if timer <= now:  # it was just called for: by a rounding error too early, or it cannot send yet
+                timer = now + _GRANULARITY_S
+            self.timer = min(timer, self.give_up_at if self.early and not self.over else self._ping_at)
 
     def _on_event(self, event: events.QuicEvent) -> None:
         if isinstance(event, _FOR_LAYER):
@@ -250,10 +283,13 @@ class Connection:
             self.quic.close(_BAD_CERTIFICATE, _CRYPTO_FRAME, "not the certificate that is wanted")
         if self.quic.ending is None and self._layer is None:
             self._start()
+        elif self.attempt is not None and self.attempt.session is not None:
+            self.attempt.done.set()
 
     def _start(self) -> None:
         if self._closed is None:
-            self._layer = self._driver.layer_for(self.protocol)(self)
+            target = None if self.attempt is None else self.attempt.target
+            self._layer = self._driver.layer_for(self.protocol, target)(self)
             self._layer.start()
 
     def _finish(self, closed: Closed) -> None:

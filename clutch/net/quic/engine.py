@@ -280,5 +280,8 @@ class Engine(Protocol):
     async def connect(self, target: Target, handler: SessionHandler) -> QuicSession:
         """Connect while `run` runs; `handler.opened` was called when it returns. Raises `ConnectFailed`.
 
+        With a server that was connected to before, `opened` may come at once, and what is written goes out
+        with the first packet (0-RTT); then `closed` follows even if this raises.
+
         If cancelled, nothing remains of the connection.
         """

@@ -7,6 +7,7 @@ import os
 import attrs
 from aioquic._buffer import Buffer
 from aioquic.quic.packet import (
+    STATELESS_RESET_TOKEN_SIZE,
     QuicErrorCode,
     QuicHeader,
     QuicPacketType,
@@ -17,9 +18,11 @@ from aioquic.quic.packet import (
 from aioquic.quic.retry import QuicRetryTokenHandler
 
 from clutch.net.link import Address
-from clutch.net.quic.aioquic_private import CID_BYTES, initial_close
+from clutch.net.quic.aioquic_private import CID_BYTES, initial_close, new_cid, reset_token
 
 _INITIAL_BYTES = 1200
+_RESET_BYTES = 41
+"""Of a stateless reset: as long as a small packet."""
 
 
 @attrs.frozen
@@ -39,6 +42,7 @@ class Front:
 
     _versions: list[int]
     _shard: int
+    _reset_key: bytes = attrs.field(repr=False)
     _tokens: QuicRetryTokenHandler = attrs.field(init=False, factory=QuicRetryTokenHandler, repr=False)
 
     def meet(
@@ -72,6 +76,16 @@ class Front:
             return self._retry(header, source, now)
         return Welcome(header.destination_cid, header.destination_cid, None)
 
+    def reset(self, data: bytes) -> bytes | None:
+        """The answer to a short packet of a connection that is not known, if it is one of ours: a stateless
+        reset, which looks like any other packet and is shorter than what it answers (RFC 9000, 10.3)."""
+        cid = data[1 : 1 + CID_BYTES]
+        if len(data) <= _RESET_BYTES or cid[0] != self._shard:
+            return None
+        noise = bytearray(os.urandom(_RESET_BYTES - STATELESS_RESET_TOKEN_SIZE))
+        noise[0] = 0x40 | noise[0] & 0x3F
+        return bytes(noise) + reset_token(self._reset_key, cid)
+
     def _proven(self, header: QuicHeader, source: Address, now: float) -> Welcome | bytes:
         try:
             original = self._tokens.validate_token(
@@ -82,7 +96,7 @@ class Front:
         return Welcome(header.destination_cid, original, header.destination_cid)
 
     def _retry(self, header: QuicHeader, source: Address, now: float) -> bytes:
-        cid = bytes([self._shard]) + os.urandom(CID_BYTES - 1)
+        cid = new_cid(self._shard)
         token = self._tokens.create_token(
             address=source,
             original_destination_connection_id=header.destination_cid,

@@ -121,6 +121,8 @@ class Session:
     _handler: SessionHandler = attrs.field(repr=False)
     _framing: Framing = attrs.field(repr=False)
     context: Any = None
+    mute: bool = attrs.field(init=False, default=False)
+    """No datagram is sent: the peer may not know of the session yet, and would drop it."""
     _ending: Closed | None = attrs.field(init=False, default=None)
     """Set once the end has begun; `closed` is still to be called."""
     _over: bool = attrs.field(init=False, default=False)
@@ -208,7 +210,7 @@ class Session:
     def send_datagram(self, data: bytes) -> bool:
         """See `QuicSession.send_datagram`."""
         quic = self._carrier.quic
-        if self._over or len(data) > self.max_datagram:
+        if self._over or self.mute or len(data) > self.max_datagram:
             return False
         if quic.datagrams_unsent + len(data) > self._carrier.limits.datagrams_unsent:
             self._refuse()
@@ -233,7 +235,8 @@ class Session:
         """Bytes of a stream, without its framing."""
         if (stream := self._stream(stream_id)) is not None and not stream._read_over:
             stream._read_over = fin
-            self._guard(self._handler.received, stream, data, fin)
+            if data or fin:
+                self._guard(self._handler.received, stream, data, fin)
 
     def on_reset(self, stream_id: int, code: int) -> None:
         """RESET_STREAM."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clutch.wire.moqt import parameter_tables
 from clutch.wire.moqt.codes import CodeTable, DoneStatus, RequestError
+from clutch.wire.moqt.errors import violation
 from clutch.wire.moqt.fields import Reader, Writer
 from clutch.wire.moqt.layout import (
     END_OF_TRACK,
@@ -74,11 +75,10 @@ def _put_options_18(writer: Writer, options: Options) -> None:
 
 
 def _options_16(reader: Reader) -> Options:
-    pairs = []
-    previous = 0
-    for _ in range(reader.varint()):
-        pairs.append(reader.pair(previous))
-        previous = pairs[-1][0]
+    count = reader.varint()
+    pairs = reader.pairs()
+    if len(pairs) != count:
+        raise violation(f"{len(pairs)} setup parameters, not {count}")
     return read_options(pairs, reader.integer, request_ids=True)
 
 

@@ -90,23 +90,10 @@ class Reader:
         """A reason phrase; what is not UTF-8 in it is replaced."""
         return self.blob(MAX_REASON, "reason phrase").decode("utf-8", "replace")
 
-    def pair(self, previous: int) -> Property:
-        """A key-value pair behind one of type `previous`."""
-        type_ = previous + self.varint()
-        if type_ > self.integer.maximum:
-            raise violation("type of a key-value pair overflows")
-        if type_ % 2:
-            return type_, self.blob(MAX_VALUE, f"value of type {type_:#x}")
-        return type_, self.varint()
-
-    def pairs(self) -> list[Property]:
+    def pairs(self) -> tuple[Property, ...]:
         """Key-value pairs up to the end of the data."""
-        found: list[Property] = []
-        previous = 0
-        while self.offset < len(self.data):
-            pair = self.pair(previous)
-            previous = pair[0]
-            found.append(pair)
+        found = read_pairs(self.data, self.offset, self.integer)
+        self.offset = len(self.data)
         return found
 
     def end(self, what: str) -> None:
@@ -184,6 +171,34 @@ class Writer:
     def done(self) -> bytes:
         """All of it."""
         return b"".join(self.parts)
+
+
+def read_pairs(data: bytes, offset: int, integer: Varint) -> tuple[Property, ...]:
+    """Key-value pairs up to the end of the data. Raises IndexError where the data ends too soon.
+
+    In one loop, because objects have them too.
+    """
+    get = integer.get
+    size = len(data)
+    found: list[Property] = []
+    type_ = 0
+    while offset < size:
+        delta, offset = get(data, offset)
+        type_ += delta
+        if type_ > integer.maximum:
+            raise violation("type of a key-value pair overflows")
+        value, offset = get(data, offset)
+        if type_ % 2 == 0:
+            found.append((type_, value))
+            continue
+        if value > MAX_VALUE:
+            raise violation(f"value of type {type_:#x} of {value} bytes, above {MAX_VALUE}")
+        end = offset + value
+        if end > size:
+            raise IndexError(end)
+        found.append((type_, data[offset:end]))
+        offset = end
+    return tuple(found)
 
 
 def malformed_value(text: str) -> RemoteProtocolError:

@@ -13,7 +13,7 @@ from clutch.wire.moqt.fields import Reader, Writer
 from clutch.wire.moqt.messages import JoiningFetch, Message, Redirect, StandaloneFetch
 from clutch.wire.moqt.names import FullTrackName
 from clutch.wire.moqt.parameter_tables import ParameterTable
-from clutch.wire.moqt.property_codec import check_track_properties, read_properties
+from clutch.wire.moqt.property_codec import read_properties
 from clutch.wire.moqt.varint import Varint
 
 MAX_PAYLOAD = 0xFFFF
@@ -56,7 +56,7 @@ class Layout:
                 try:
                     values[field.name] = field.read(reader)
                 except IndexError as error:
-                    raise violation(f"{self.name}: {field.name} is cut short") from error
+                    raise violation(f"{self.name} ends within its {field.name}") from error
         reader.end(self.name)
         return self.message(**values)
 
@@ -215,6 +215,6 @@ URI = Field(
 REDIRECT = Field("redirect", _read_redirect, _write_redirect, lambda before: before["code"] == 0x34)
 PROPERTIES = Field(
     "properties",
-    lambda reader: check_track_properties(read_properties(reader)),
+    read_properties,
     lambda writer, value: writer.pairs(value.items),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clutch.wire.moqt.errors import RemoteProtocolError, violation
-from clutch.wire.moqt.fields import Reader, Writer
+from clutch.wire.moqt.fields import Reader, Writer, read_pairs
 from clutch.wire.moqt.properties import NONE, Properties, Property, PropertyType
 from clutch.wire.moqt.varint import VI64, Varint
 
@@ -20,14 +20,13 @@ _TRACK_RANGES = {
 
 
 def read_properties(reader: Reader) -> Properties:
-    """Properties up to the end of the data."""
-    if not reader.left:
-        return NONE
-    items = tuple(reader.pairs())
-    for type_, _ in items:
-        if type_ in _ONCE:
-            return _with_immutable(items, reader.integer)
-    return Properties(items)
+    """The properties of a track: all that is left. Raises RemoteProtocolError for a forbidden value."""
+    properties = _properties(reader.pairs(), reader.integer)
+    for type_, values in _TRACK_RANGES.items():
+        value = properties.number(type_)
+        if value is not None and value not in values:
+            raise violation(f"{type_.name} is {value}")
+    return properties
 
 
 def read_object_properties(data: bytes, integer: Varint) -> Properties:
@@ -35,10 +34,15 @@ def read_object_properties(data: bytes, integer: Varint) -> Properties:
     if not data:
         return NONE
     try:
-        properties = read_properties(Reader(data, integer))
+        items = read_pairs(data, 0, integer)
     except IndexError as error:
         raise violation("object properties are cut short") from error
-    if integer is VI64 and any(type_ in _MANDATORY for type_, _ in properties.items):
+    properties = _properties(items, integer)
+    if (
+        integer is VI64
+        and items[-1][0] >= _MANDATORY.start
+        and any(type_ in _MANDATORY for type_, _ in items)
+    ):
         return Properties(properties.items, properties.immutable, malformed=True)
     return properties
 
@@ -53,13 +57,11 @@ def put_properties(properties: Properties, integer: Varint) -> bytes:
     return integer.put(len(data)) + data
 
 
-def check_track_properties(properties: Properties) -> Properties:
-    """The same. Raises RemoteProtocolError for a value that the draft forbids (section 12)."""
-    for type_, values in _TRACK_RANGES.items():
-        value = properties.number(type_)
-        if value is not None and value not in values:
-            raise violation(f"{type_.name} is {value}")
-    return properties
+def _properties(items: tuple[Property, ...], integer: Varint) -> Properties:
+    for type_, _ in items:
+        if type_ in _ONCE:
+            return _with_immutable(items, integer)
+    return Properties(items) if items else NONE
 
 
 def _with_immutable(items: tuple[Property, ...], integer: Varint) -> Properties:
@@ -69,7 +71,7 @@ def _with_immutable(items: tuple[Property, ...], integer: Varint) -> Properties:
     for type_, value in items:
         if type_ == PropertyType.IMMUTABLE_PROPERTIES and isinstance(value, bytes):
             try:
-                immutable = tuple(Reader(value, integer).pairs())
+                immutable = read_pairs(value, 0, integer)
             except (IndexError, RemoteProtocolError):
                 malformed = True
     nested = any(type_ == PropertyType.IMMUTABLE_PROPERTIES for type_, _ in immutable)

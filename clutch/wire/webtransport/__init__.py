@@ -18,6 +18,7 @@ from clutch.wire.webtransport.handshake import (
     read_response,
     response,
 )
+from clutch.wire.webtransport.settings import SETTINGS, is_possible, upgrade_token
 from clutch.wire.webtransport.streams import (
     NOT_WEBTRANSPORT,
     datagram_prefix,
@@ -43,6 +44,7 @@ __all__ = [
     "connect_request",
     "datagram_prefix",
     "from_http",
+    "is_possible",
     "parse_string",
     "parse_strings",
     "read_datagram",
@@ -53,10 +55,5 @@ __all__ = [
     "serialise_strings",
     "stream_header",
     "to_http",
+    "upgrade_token",
 ]
-
-SETTINGS = {0x33: 1, 0x2B603742: 1, 0xC671706A: 1, 0x14E9CD29: 1, 0x2C7CF000: 1}
-"""HTTP/3 settings of an endpoint with WebTransport: datagrams, then what drafts 02, 07, 13 and 15 ask for.
-
-Chromium up to 156 knows only the one of draft-02.
-"""

@@ -26,10 +26,11 @@ def _length(data: bytearray) -> str:
 
 @attrs.define(eq=False)
 class EarlyStream:
-    """A stream of the peer whose session is not up."""
+    """A stream of the peer whose session is not up, or not known."""
 
     number: int
-    session: int
+    session: int | None = None
+    """Its ID; None until the header of the stream is complete."""
     data: bytearray = attrs.field(factory=bytearray, repr=_length)
     fin: bool = False
     """The peer has finished; `data` is all."""
@@ -64,31 +65,23 @@ class EarlyData:
             return Fate.UP
         return Fate.EARLY if session > self._over else Fate.OVER
 
-    def stream(self, number: int) -> EarlyStream | None:
-        """The stream of that number, if it is kept."""
-        return self._streams.get(number)
-
-    def open(self, number: int, session: int) -> bool:
-        """Keep a new stream; False if there are too many: refuse it with WT_BUFFERED_STREAM_REJECTED."""
-        if len(self._streams) >= self.max_streams:
+    def open(self, stream: EarlyStream) -> bool:
+        """Keep a stream; False if it is too much: refuse it with WT_BUFFERED_STREAM_REJECTED."""
+        if len(self._streams) >= self.max_streams or self.held + len(stream.data) > self.max_bytes:
             return False
-        self._streams[number] = EarlyStream(number, session)
+        self._streams[stream.number] = stream
+        self.held += len(stream.data)
         return True
 
-    def receive(self, number: int, data: bytes, fin: bool) -> bool:
+    def receive(self, stream: EarlyStream, data: bytes, fin: bool) -> bool:
         """Keep bytes of a stream; False if it is too much: the stream is forgotten, refuse it likewise."""
         if self.held + len(data) > self.max_bytes:
-            self.drop(number)
+            self._drop(stream)
             return False
-        stream = self._streams[number]
         stream.data += data
         stream.fin = fin
         self.held += len(data)
         return True
-
-    def drop(self, number: int) -> None:
-        """Forget a stream."""
-        self.held -= len(self._streams.pop(number).data)
 
     def datagram(self, session: int, payload: bytes) -> bool:
         """Keep a datagram; False if it is lost because there are too many."""
@@ -114,7 +107,11 @@ class EarlyData:
         streams = [stream for stream in self._streams.values() if stream.session == session]
         datagrams = [payload for other, payload in self._datagrams if other == session]
         for stream in streams:
-            self.drop(stream.number)
+            self._drop(stream)
         self.held -= sum(map(len, datagrams))
         self._datagrams = [entry for entry in self._datagrams if entry[0] != session]
         return streams, datagrams
+
+    def _drop(self, stream: EarlyStream) -> None:
+        del self._streams[stream.number]
+        self.held -= len(stream.data)

@@ -75,9 +75,9 @@ def response(answer: str | Rejection) -> list[tuple[bytes, bytes]]:
 
 
 def connect_request(
-    authority: str, path: str, protocols: Iterable[str], token: str = "webtransport"
+    authority: str, path: str, protocols: Iterable[str], token: str
 ) -> list[tuple[bytes, bytes]]:
-    """The header of a request. `token` names WebTransport in the draft that the server speaks."""
+    """The header of a request. `token` is that of `upgrade_token`."""
     return [
         (b":method", b"CONNECT"),
         (b":protocol", token.encode()),
@@ -89,14 +89,16 @@ def connect_request(
     ]
 
 
-def read_response(headers: Headers, offered: Iterable[str]) -> str | Rejection:
-    """The protocol of the session that is up now, or why there is none.
+def read_response(headers: Headers, offered: Iterable[str]) -> str | Rejection | None:
+    """The protocol of the session that is up now, or why there is none; None if the answer is still to come.
 
     Raises RemoteProtocolError(WT_ALPN_ERROR), which ends the session, if the server chose nothing, or what
     was not offered.
     """
     fields = _fields(headers)
     status = fields.get(b":status", b"")
+    if status.startswith(b"1"):
+        return None
     if not status.startswith(b"2"):
         return Rejection(int(status) if status.isdigit() else 0)
     chosen = parse_string(_text(fields.get(_CHOSEN, b"")))

@@ -7,24 +7,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from clutch.net.quic.certificates import Certificate, CertificateFiles, SelfSigned, self_signed
+from clutch.net.quic.certificates import CertificateFiles, SelfSigned, self_signed
 from clutch.net.quic.errors import CertificateUnusable
+from tests.net.quic.pem import write
 
 START = datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)
-
-
-def write(certificate: Certificate, folder: Path) -> tuple[Path, Path]:
-    """As two PEM files."""
-    chain, key = folder / "cert.pem", folder / "key.pem"
-    pem = serialization.Encoding.PEM
-    chain.write_bytes(b"".join(one.public_bytes(pem) for one in certificate.chain))
-    key.write_bytes(
-        certificate.key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return chain, key
 
 
 def test_a_self_made_certificate_is_what_browsers_take_by_hash() -> None:

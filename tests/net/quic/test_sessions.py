@@ -8,19 +8,28 @@ from trio.testing import MockClock
 
 from clutch.net.errors import ConnectFailed
 from clutch.net.memory import MemoryNetwork
-from clutch.net.quic.engine import Closed, Incoming, Refused
-from tests.net.quic.world import CLIENT, Recorder, World
+from clutch.net.quic.engine import Closed, Incoming
+from tests.net.quic.world import CLIENT, PORT, SERVER, Recorder, World
+
+
+@pytest.fixture(params=["quic", "webtransport"])
+async def world(world: World, request: pytest.FixtureRequest) -> World:
+    """Where the client connects in each of the two ways."""
+    world.kind = request.param
+    return world
 
 
 async def test_a_session_opens_on_both_sides(autojump_clock: MockClock, world: World) -> None:
     mine = Recorder()
     session = await world.client.connect(world.target("moqt-16", "moqt-18"), mine)
     assert mine.events == [("opened",)]
-    assert (session.kind, session.client, session.protocol, session.early) == ("quic", True, "moqt-18", False)
+    assert (session.kind, session.client, session.protocol) == (world.kind, True, "moqt-18")
+    assert not session.early
     await trio.sleep(0.1)
     theirs = world.accepted[0].open
     assert (theirs.client, theirs.protocol, theirs.peer[0]) == (False, "moqt-18", CLIENT)
-    assert world.asked == [Incoming("quic", "moqt-18", theirs.peer)]
+    where = (f"{SERVER}:{PORT}", "/") if world.kind == "webtransport" else ("", "")
+    assert world.asked == [Incoming(world.kind, "moqt-18", theirs.peer, *where)]
 
 
 async def test_streams_both_ways(autojump_clock: MockClock, world: World) -> None:
@@ -86,20 +95,6 @@ async def test_close_tells_the_peer(autojump_clock: MockClock, world: World) -> 
     assert not theirs.open.send_datagram(b"late")
     await trio.sleep(5)
     assert (world.server.connections, world.client.connections) == (0, 0)
-
-
-async def test_a_refused_session_never_opens(autojump_clock: MockClock, world: World) -> None:
-    world.answer = lambda incoming: Refused(403, 0x10, "not you")
-    mine = Recorder()
-    await world.client.connect(world.target(), mine)  # the client is done before the server can say so
-    await mine.until(lambda: mine.end is not None)
-    assert mine.end == Closed("peer", 0x10, "not you")
-
-
-async def test_no_common_protocol(autojump_clock: MockClock, world: World) -> None:
-    with pytest.raises(ConnectFailed, match="0x178"):
-        await world.client.connect(world.target("other"), Recorder())
-    assert world.asked == []
 
 
 async def test_nobody_answers(autojump_clock: MockClock, world: World) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import attrs
 import trio
+import trio.testing
 
 from clutch.net.memory import MemoryNetwork
 from clutch.net.quic.aioquic_engine import AioquicEngine
-from clutch.net.quic.certificates import SelfSigned
+from clutch.net.quic.certificates import Certificates, SelfSigned
 from clutch.net.quic.engine import (
     Closed,
     Incoming,
+    Kind,
     Limits,
     QuicSession,
     QuicStream,
@@ -109,31 +111,50 @@ class World:
     network: MemoryNetwork
     nursery: trio.Nursery
     limits: Limits = attrs.field(factory=Limits)
+    kind: Kind = "quic"
+    """How the client connects."""
     accepted: list[Recorder] = attrs.field(factory=list)
     asked: list[Incoming] = attrs.field(factory=list)
     answer: Callable[[Incoming], SessionHandler | Refused] | None = None
     server: AioquicEngine = attrs.field(init=False)
     client: AioquicEngine = attrs.field(init=False)
+    certificates: Certificates = attrs.field(init=False, factory=lambda: SelfSigned((SERVER,)))
+    _server_scope: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
     _news: trio.lowlevel.ParkingLot = attrs.field(init=False, factory=trio.lowlevel.ParkingLot)
 
     async def start(self, **options: Any) -> None:
         """Run both engines; `options` are those of the server."""
+        await self.start_server(**options)
+        self.client = AioquicEngine(self.network.host(CLIENT), limits=self.limits)
+        await self.nursery.start(self.client.run)
+
+    async def start_server(self, **options: Any) -> None:
+        """Run a server, or a new one after `stop_server`."""
         self.server = AioquicEngine(
             self.network.host(SERVER),
             (SERVER, PORT),
-            SelfSigned((SERVER,)),
+            self.certificates,
             ["moqt-18", "moqt-16"],
             self._accept,
             self.limits,
             **options,
         )
-        self.client = AioquicEngine(self.network.host(CLIENT), limits=self.limits)
-        await self.nursery.start(self.server.run)
-        await self.nursery.start(self.client.run)
+        self._server_scope = trio.CancelScope()
+        await self.nursery.start(self._serve)
 
-    def target(self, *protocols: str, trust: Trust | None = None) -> Target:
+    async def stop_server(self) -> None:
+        """End the server; it tells its peers, unless the network loses that."""
+        self._server_scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def _serve(self, task_status: trio.TaskStatus[Any]) -> None:
+        with self._server_scope:
+            await self.server.run(task_status=task_status)
+
+    def target(self, *protocols: str, trust: Trust | None = None, path: str = "/") -> Target:
         """The server."""
-        return Target(SERVER, PORT, protocols or ("moqt-18",), trust=trust or Trust(insecure=True))
+        trust = trust or Trust(insecure=True)
+        return Target(SERVER, PORT, protocols or ("moqt-18",), self.kind, path, trust)
 
     async def pair(self, handler: Recorder | None = None) -> tuple[Recorder, Recorder]:
         """Connect: the client's handler and the server's."""

@@ -1,0 +1,38 @@
+"""Tracks of this process that are made when they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import attrs
+
+from clutch.relay.router import Router
+from clutch.relay.track import Track
+from clutch.wire.moqt.names import FullTrackName, Namespace
+
+Make: TypeAlias = Callable[[FullTrackName], None]
+
+
+@attrs.define(eq=False)
+class Offer:
+    """A namespace of which this process publishes a track as soon as there is a subscriber for it."""
+
+    namespace: Namespace
+    _router: Router
+    _make: Make
+    _closed: bool = False
+
+    def close(self) -> None:
+        """Make nothing more; what was published goes on. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._router.withdraw(self.namespace, self)
+
+    def request(self, track: Track) -> bool:
+        """See `Announcer.request`: it is there now, or there is none, so no answer is to be waited for."""
+        self._make(track.name)
+        return False
+
+    def abandon(self, track: Track) -> None:
+        """See `Announcer.abandon`: nothing is under way."""
