@@ -40,9 +40,10 @@ class CallerBridge:
 class AudioBridges:
     """`Voice.audio_bridge`: ties this side to a call, by its sid.
 
-    `codec` is ``opus``, ``pcm16`` (little endian), ``g711_ulaw`` or ``g711_alaw``; the node transcodes. Frames
-    are payloads of that codec; the usual `sample_rate` is 48000, of G.711 8000. Leaving the block ends both tracks. A call that does not exist yet is waited
-    for; when it ends, so does the iteration over what is heard.
+    `codec` is ``opus``, ``pcm16`` (little endian), ``g711_ulaw`` or ``g711_alaw``; the node transcodes.
+    Frames are payloads of that codec; the usual `sample_rate` is 48000, of G.711 8000. Leaving the block ends
+    both tracks. A call that does not exist yet is waited for; when it ends, so does the iteration over what
+    is heard.
     """
 
     _voice: Voice

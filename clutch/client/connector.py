@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 import attrs
@@ -167,7 +168,7 @@ class Connector:
     async def close(self) -> None:
         """Wait until everything is sent, and end every connection."""
         self.link = None
-        while any(link.unsent for link in self.links):
+        while any(link.unsent for link in self.links):  # noqa: ASYNC110 - an engine does not say
             await trio.sleep(DRAIN_POLL_S)
         for link in list(self.links):
             link.close()
@@ -179,6 +180,7 @@ def _said(closed: Closed) -> str:
     """How a connection ended, for people."""
     if closed.by == "timeout":
         return "the node is not heard any more"
-    if closed.application and closed.code in iter(SessionError):
-        return f"{SessionError(closed.code).name}{': ' if closed.reason else ''}{closed.reason}"
-    return closed.reason or f"the connection ended with {closed.code:#x}"
+    code = f"{closed.code:#x}"
+    with suppress(ValueError):
+        code = SessionError(closed.code).name if closed.application else code
+    return f"{code}: {closed.reason}" if closed.reason else f"the connection ended with {code}"

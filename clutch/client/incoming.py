@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import attrs
-import trio
 
 from clutch.client.attempts import Attempts
 from clutch.client.roster import Roster
 from clutch.client.search import Search, has_capability
 from clutch.client.subscription import Subscription
-from clutch.client.values import CAPABILITY, TIMESTAMP, TIMESCALE, Frame
+from clutch.client.values import CAPABILITY, TIMESCALE, TIMESTAMP, Frame
 from clutch.net.moqt.incoming import IncomingSubgroup
 from clutch.net.moqt.session import MoqtSession
 from clutch.wire.moqt.codes import DoneStatus, RequestError
@@ -40,7 +39,12 @@ class Incoming:
 
     def add(self, subscription: Subscription) -> None:
         """Ask for a track, unless it is over or asked for already; one that was found will be offered."""
-        if subscription.over or subscription.was_found or subscription in self._requests or self.session.going_away:
+        if (
+            subscription.over
+            or subscription.was_found
+            or subscription in self._requests
+            or self.session.going_away
+        ):
             return
         parameters = Parameters(
             rendezvous_timeout_ms=RENDEZVOUS_MS, filter=Filter(FilterType.LARGEST_OBJECT), forward=True
@@ -201,7 +205,7 @@ class Incoming:
         item: Object | ObjectDatagram | FetchObject,
         priority: int | None,
     ) -> None:
-        if item.status is Status.NORMAL:
+        if isinstance(item, FetchObject) or item.status is Status.NORMAL:
             stamp = _timestamp_us(item.properties)
             frame = Frame(item.payload, stamp, group, None, number == 0, priority)
             subscription.arrived(group, number, frame)

@@ -76,7 +76,7 @@ class Link:
             self._nursery.cancel_scope.cancel()
 
     async def connect(self, connect: Connect, target: Target) -> None:
-        """Connect, and wait for SETUP. Raises `NetworkError`; if it came up and ended at once, there is `why`."""
+        """Connect, and wait for SETUP. Raises `NetworkError`; if it ended at once, there is `why`."""
         try:
             await connect(target, self.session)
             self._nursery.start_soon(self.session.run)
@@ -147,7 +147,7 @@ class Link:
 
     def cancelled(self, session: MoqtSession, request: Request, code: int) -> None:
         """A request is over, and nobody said why."""
-        if request.kind in ASKED_OF_PUBLISHERS and not request.local or request.publisher:
+        if (request.kind in ASKED_OF_PUBLISHERS and not request.local) or request.publisher:
             self._outgoing.cancelled(request)
         else:
             self._incoming.cancelled(request)
@@ -182,9 +182,7 @@ class Link:
         """An object in a datagram."""
         self._incoming.datagram(request, datagram)
 
-    def fetched(
-        self, session: MoqtSession, request: Request, items: list[FetchObject | EndOfRange]
-    ) -> None:
+    def fetched(self, session: MoqtSession, request: Request, items: list[FetchObject | EndOfRange]) -> None:
         """Objects of the past."""
         self._incoming.fetched(request, items)
 

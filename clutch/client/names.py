@@ -11,5 +11,5 @@ def track_path(name: FullTrackName) -> str:
 
 
 def namespace_of(namespace: str | Namespace) -> Namespace:
-    """The fields of a namespace that may be given as text with slashes. Raises ValueError for an empty field."""
+    """The fields of a namespace, which may be text with slashes. Raises ValueError for an empty field."""
     return parse_namespace(namespace) if isinstance(namespace, str) else namespace

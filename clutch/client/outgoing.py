@@ -171,9 +171,8 @@ class Outgoing:
 
     def _announce(self, namespace: Namespace) -> None:
         """To who listens; else by PUBLISH_NAMESPACE, once: a peer that listens wants no other way."""
-        if any([self._tell(listener, namespace) for listener in self._listeners]):
-            return
-        if namespace not in self._announced:
+        told = [self._tell(listener, namespace) for listener in self._listeners]
+        if not any(told) and namespace not in self._announced:
             request = self.session.publish_namespace(namespace, Parameters())
             request.context = namespace
             self._announced[namespace] = request

@@ -76,7 +76,7 @@ class Output:
         return self._writer is not None
 
     def add(self, item: Object) -> bool:
-        """The next object of the group. If it does not fit the group is given up, as what follows needs it."""
+        """The next object of the group. If it does not fit the group is given up: what follows needs it."""
         if self._writer is None or self._header is None:
             return False
         if self._writer.write(encode_object(self.session.draft, self._header, item, self._previous)):
@@ -97,9 +97,7 @@ class Output:
         if self._writer is not None:
             self._writer.reset(ResetCode.CANCELLED)
             self._writer = None
-        fits = all(
-            self.begin(group, priority) and all(map(self.add, objects)) for group, objects in groups
-        )
+        fits = all(self.begin(group, priority) and all(map(self.add, objects)) for group, objects in groups)
         self.stalled = not fits
 
     def _head(self, group: int, priority: int, *, last: bool = False) -> SubgroupHeader:

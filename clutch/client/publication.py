@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 import attrs
 import trio
@@ -95,15 +96,13 @@ class Publication:
     """Of the last object in its group; -1 before the first."""
     _kept: deque[tuple[int, list[Object]]] = attrs.field(init=False, repr=False)
     _pacer: Pacer = attrs.field(init=False, factory=lambda: Pacer(LEAD_S), repr=False)
-    _changed: trio.lowlevel.ParkingLot = attrs.field(
-        init=False, factory=trio.lowlevel.ParkingLot, repr=False
-    )
+    _changed: trio.lowlevel.ParkingLot = attrs.field(init=False, factory=trio.lowlevel.ParkingLot, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._group = self._now_us() // 1000
         self._kept = deque(maxlen=self.kind.kept_groups)
 
-    def __enter__(self) -> Publication:
+    def __enter__(self) -> Self:
         """Leaving the block closes it."""
         return self
 

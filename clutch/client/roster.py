@@ -48,7 +48,9 @@ class Roster:
 
     def searching(self, namespace: Namespace) -> Search | None:
         """Who searches where this namespace is."""
-        return next((found for prefix, found in self.searches.items() if namespace[: len(prefix)] == prefix), None)
+        return next(
+            (found for prefix, found in self.searches.items() if namespace[: len(prefix)] == prefix), None
+        )
 
     def remove(self, item: Publication | Search | Subscription) -> None:
         """Forget it, if it is there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 import attrs
 import trio
@@ -43,9 +44,7 @@ class Search:
     _found: deque[Subscription] = attrs.field(init=False, factory=deque)
     _over: bool = attrs.field(init=False, default=False)
     _failure: VoiceError | None = attrs.field(init=False, default=None)
-    _reader: trio.lowlevel.ParkingLot = attrs.field(
-        init=False, factory=trio.lowlevel.ParkingLot, repr=False
-    )
+    _reader: trio.lowlevel.ParkingLot = attrs.field(init=False, factory=trio.lowlevel.ParkingLot, repr=False)
 
     def __aiter__(self) -> Search:
         """Iterate over what is found."""
@@ -60,7 +59,7 @@ class Search:
             await self._reader.park()
         return self._found.popleft()
 
-    def __enter__(self) -> Search:
+    def __enter__(self) -> Self:
         """Leaving the block closes it."""
         return self
 

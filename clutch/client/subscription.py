@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 import attrs
 import trio
@@ -42,9 +43,7 @@ class Subscription:
     _failure: VoiceError | None = attrs.field(init=False, default=None)
     _over: bool = attrs.field(init=False, default=False)
     _closed: bool = attrs.field(init=False, default=False)
-    _reader: trio.lowlevel.ParkingLot = attrs.field(
-        init=False, factory=trio.lowlevel.ParkingLot, repr=False
-    )
+    _reader: trio.lowlevel.ParkingLot = attrs.field(init=False, factory=trio.lowlevel.ParkingLot, repr=False)
 
     def __aiter__(self) -> Subscription:
         """Iterate over frames."""
@@ -67,7 +66,7 @@ class Subscription:
             with trio.move_on_at(math.inf if deadline is None else deadline):
                 await self._reader.park()
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self) -> Self:
         """Leaving the block closes it."""
         return self
 
@@ -123,4 +122,3 @@ class Subscription:
     def refuse(self, code: int, reason: str) -> None:
         """For the connection: the node said no, for good."""
         self.end(TrackRefused(track_path(self.name), code, reason))
-

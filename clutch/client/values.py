@@ -11,7 +11,7 @@ CAPABILITY = 0x3841
 TIMESTAMP = 0x10
 """Property of an object: when it was made (draft-ietf-moq-loc-04, 2.3.1.1)."""
 TIMESCALE = 0x08
-"""Property of an object: units of `TIMESTAMP` in a second; microseconds of the Unix epoch if it is not there."""
+"""Property of an object: units of `TIMESTAMP` in a second; without it, microseconds."""
 
 
 @attrs.frozen

@@ -133,7 +133,8 @@ class Voice:
 
     def events(self) -> LossyReceiver[StateChanged]:
         """The state now, and every change of it: an async iterator, and a context manager that closes it."""
-        sender, receiver = open_lossy[StateChanged](EVENTS)
+        sender: LossySender[StateChanged]
+        sender, receiver = open_lossy(EVENTS)
         sender.send(self._connector.state)
         self._readers.append(sender)
         return receiver
@@ -155,7 +156,7 @@ class Voice:
 
         `send` lets frames of `frame_ms` through in real time, `write` at once. `capability` says what a
         payload is, as in ``voice/pcm16;rate=16000``, for those who search. A namespace is text with slashes,
-        or a tuple of bytes. Every `publish_…` raises `VoiceError` if this `Voice` publishes the track already.
+        or a tuple of bytes. Raises `VoiceError` if this `Voice` publishes the track already.
         """
         return self._publish(AUDIO, namespace, name, capability, frame_ms)
 
@@ -220,9 +221,7 @@ class Voice:
         """Subscribe to video: after a gap wait for a frame that is a `keyframe`."""
         return self._subscribe(namespace, name, Order(capacity))
 
-    def subscribe_text(
-        self, namespace: str | Namespace, name: str, *, capacity: int = 1_024
-    ) -> Subscription:
+    def subscribe_text(self, namespace: str | Namespace, name: str, *, capacity: int = 1_024) -> Subscription:
         """Subscribe to messages, beginning with the last ones that there were."""
         order = Order(capacity, patience_s=TEXT_PATIENCE_S)
         return self._subscribe(namespace, name, order, past_groups=1)
