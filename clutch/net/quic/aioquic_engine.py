@@ -20,6 +20,7 @@ from clutch.net.link import Address, Datagrams, Network
 from clutch.net.quic.aioquic_private import CID_BYTES, VERSIONS, Quic
 from clutch.net.quic.certificates import Certificates, derived_secret
 from clutch.net.quic.configuration import H3, Configurations
+from clutch.net.quic.congestion import NAME as MEDIA_CONGESTION
 from clutch.net.quic.connection import Attempt, Connection
 from clutch.net.quic.engine import (
     Accept,
@@ -61,7 +62,7 @@ class AioquicEngine:
     """What a server speaks, best first: on QUIC as the ALPN, or inside of WebTransport."""
     accept: Accept = attrs.field(default=_nobody, repr=False)
     limits: Limits = attrs.field(factory=Limits)
-    _congestion: str = "cubic"
+    _congestion: str = MEDIA_CONGESTION
     """A name that is registered with `aioquic.quic.congestion.base`."""
     _shard: int = 0
     """First byte of every connection ID that this engine gives: 0 to 255."""

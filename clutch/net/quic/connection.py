@@ -111,6 +111,9 @@ class Connection:
     """What this side wants told of the end."""
     _sent_bytes: int = attrs.field(init=False, default=0)
     _received_bytes: int = attrs.field(init=False, default=0)
+    _close_at: float = attrs.field(init=False, default=math.inf)
+    """When it is closed in any case, by its layer's wish."""
+    _last_words: tuple[int, str] = attrs.field(init=False, default=(0, ""))
     _ping_at: float = attrs.field(init=False, default=math.inf)
     """When a client shows that it is still there: a server does not keep clients for their own sake."""
 
@@ -177,6 +180,11 @@ class Connection:
             self.quic.close(code, reason_phrase=reason[:_MAX_REASON])
             self.touch()
 
+    def close_in(self, seconds: float, code: int, reason: str) -> None:
+        """See `Carrier.close_in`."""
+        self._close_at, self._last_words = trio.current_time() + seconds, (code, reason)
+        self.touch()
+
     # What the engine calls
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
@@ -229,6 +237,9 @@ class Connection:
         try:
             if self.early and now >= self.give_up_at:
                 self.close(0, "handshake timeout", by=Closed("timeout", 0, "no handshake", application=False))
+            if now >= self._close_at:
+                self._close_at = math.inf
+                self.close(*self._last_words)
             if now >= self._ping_at:
                 self._ping_at = now + self.quic.idle_s / _PINGS_PER_IDLE
                 self.quic.send_ping(0)
@@ -257,7 +268,8 @@ class Connection:
         else:
             if timer <= now:  # it was just called for: by a rounding error too early, or it cannot send yet
                 timer = now + _GRANULARITY_S
-            self.timer = min(timer, self.give_up_at if self.early and not self.over else self._ping_at)
+            give_up_at = self.give_up_at if self.early and not self.over else self._ping_at
+            self.timer = min(timer, give_up_at, self._close_at)
 
     def _on_event(self, event: events.QuicEvent) -> None:
         if isinstance(event, _FOR_LAYER):

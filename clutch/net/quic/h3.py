@@ -3,12 +3,14 @@
 HTTP/3's own streams (control, QPACK, requests) go through aioquic's HTTP/3. Those of WebTransport do not:
 once its first bytes have told whose it is, a stream is the session's like one of raw QUIC.
 
-When the session ends, so does the connection: the client closes it once both sides have closed the CONNECT
-stream (draft-15, 6), and a server that waits for that in vain does it after some more packets.
+When the session ends, so does the connection, but only the client closes it, once both sides have closed the
+CONNECT stream: a page in Chromium may not hear how its session ended if the connection ends right after it.
+A server waits for that for a while.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import attrs
@@ -52,8 +54,8 @@ MAX_BUFFERED = 64 << 10
 """Bytes of incomplete frames of HTTP/3, on all streams; also of requests before the peer's settings."""
 _MAX_REASON = 512
 """Bytes of the body of a refusal that are read."""
-_LINGER = 256
-"""Batches from the peer, after the end of the session, after which the connection is closed in any case."""
+LINGER_S = 2.0
+"""After the end of the session the connection is closed in any case."""
 
 
 def _decode(code: int) -> int:
@@ -78,8 +80,6 @@ class H3Layer:
     """The server's answer, and what is here of its body."""
     _waiting: list[StreamEvent] = attrs.field(init=False, factory=list, repr=False)
     """Of requests, until the peer's settings are here: they say which draft it speaks."""
-    _closed_by_us: bool = attrs.field(init=False, default=False)
-    _linger: int = attrs.field(init=False, default=_LINGER)
 
     def start(self) -> None:
         """See `ConnectionLayer.start`."""
@@ -88,6 +88,8 @@ class H3Layer:
         self._http = Http3(self._carrier.quic)
         for number in self._http.critical_streams:
             self._streams.own(number)
+        if not self._carrier.client:
+            self._carrier.close_in(self._carrier.limits.handshake_s, ErrorCode.H3_NO_ERROR, "no session")
         self._carrier.touch()
 
     def handle_event(self, event: QuicEvent) -> None:
@@ -99,14 +101,8 @@ class H3Layer:
 
     def batch_end(self) -> None:
         """See `ConnectionLayer.batch_end`."""
-        session = self._session
-        if session is None:
-            return
-        session.batch_end()
-        if session.finish():
-            self._linger -= 1
-            if not self._linger:
-                self._carrier.close(ErrorCode.H3_NO_ERROR, "")
+        if self._session is not None:
+            self._session.batch_end()
 
     def sent(self) -> None:
         """See `ConnectionLayer.sent`."""
@@ -249,6 +245,7 @@ class H3Layer:
             to_http,
             _decode,
         )
+        self._carrier.close_in(math.inf, ErrorCode.H3_NO_ERROR, "")
         self._session = session = Session(self._carrier, handler, framing)
         session.mute = not self._carrier.client
         session.start()
@@ -273,24 +270,25 @@ class H3Layer:
 
     def _peer_ended(self, closed: Closed) -> None:
         """The session is over for the peer: close the CONNECT stream as well, or if that is done, all."""
-        session, number = self._session, self._connect
-        assert number is not None
-        if session is None:
+        if self._session is None:
             self._fail(closed.reason, ErrorCode.H3_NO_ERROR)
             return
-        session.finish(closed)
-        self._http.finish(number)
-        self._streams.over(number)
-        if self._carrier.client or self._closed_by_us:
+        self._session.finish(closed)
+        self._end(b"")
+        if self._carrier.client:
             self._carrier.close(ErrorCode.H3_NO_ERROR, "")
 
     def _close(self, code: int, reason: str) -> None:
         """This side closes the session. Its handler is told by `sent`."""
-        assert self._connect is not None
-        self._closed_by_us = True
-        self._http.finish(self._connect, CloseSession(code, reason).to_bytes())
-        self._streams.over(self._connect)
+        self._end(CloseSession(code, reason).to_bytes())
         self._carrier.refused = True
+
+    def _end(self, last: bytes) -> None:
+        """Finish our side of the CONNECT stream, and give up all streams."""
+        assert self._connect is not None
+        self._http.finish(self._connect, last)
+        self._streams.over(self._connect)
+        self._carrier.close_in(LINGER_S, ErrorCode.H3_NO_ERROR, "")
 
 
 def _authority(target: Target) -> str:

@@ -94,5 +94,8 @@ class Carrier(Protocol):
     def close(self, code: int, reason: str, *, by: Closed | None = None) -> None:
         """End the connection with the application's code; `ConnectionLayer.closed` follows, with `by`."""
 
+    def close_in(self, seconds: float, code: int, reason: str) -> None:
+        """Close by then, unless called again; infinite: not at all."""
+
 
 LayerFactory: TypeAlias = Callable[[Carrier], ConnectionLayer]

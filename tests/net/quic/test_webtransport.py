@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from clutch.net.errors import ConnectFailed
 from clutch.net.quic.engine import Closed, Refused
+from clutch.net.quic.h3 import LINGER_S
 from clutch.wire.webtransport import CloseSession, ErrorCode, to_http
 from tests.net.quic.web import OURS, ByHand, answer, frame, request, settings
 from tests.net.quic.world import Recorder, World
@@ -285,7 +286,7 @@ async def test_a_reset_of_the_connect_stream_ends_the_session(
     assert world.accepted[0].end == Closed("peer", 0x10C, "CONNECT stream reset", application=False)
 
 
-async def test_a_server_closes_and_waits_for_the_client_to_have_heard(
+async def test_a_server_closes_the_session_and_leaves_the_connection_to_the_client(
     autojump_clock: MockClock, world: World
 ) -> None:
     peer = await ByHand.connect(world)
@@ -299,16 +300,25 @@ async def test_a_server_closes_and_waits_for_the_client_to_have_heard(
     assert (await peer.answered(connect))[1] == CloseSession(9, "enough").to_bytes()
     assert peer.told.end is None
     connect.write(b"", fin=True)
+    before = trio.current_time()
     assert await peer.until_closed() == (ErrorCode.H3_NO_ERROR, "")
+    assert trio.current_time() - before == pytest.approx(LINGER_S, abs=0.1)
 
 
-async def test_a_client_that_never_leaves_is_put_out(autojump_clock: MockClock, world: World) -> None:
-    peer, theirs = await opened(world)
-    theirs.open.close(9, "enough")
-    for _ in range(300):
-        peer.quic.open_uni(b"\x21")
-        await trio.sleep(0.1)
-    assert await peer.until_closed() == (ErrorCode.H3_NO_ERROR, "")
+async def test_a_connection_without_a_session_is_put_out(autojump_clock: MockClock, world: World) -> None:
+    peer = await ByHand.connect(world)
+    before = trio.current_time()
+    assert await peer.until_closed() == (ErrorCode.H3_NO_ERROR, "no session")
+    assert trio.current_time() - before == pytest.approx(world.limits.handshake_s, abs=0.1)
+
+
+async def test_a_client_does_not_wait_for_ever_to_be_let_go(autojump_clock: MockClock, world: World) -> None:
+    mine, theirs = await world.pair()
+    world.network.lost = lambda data, source, to: True
+    mine.open.close(9, "enough")
+    await trio.sleep(LINGER_S + 4)
+    assert world.client.connections == 0
+    assert theirs.end is None
 
 
 async def test_frames_that_never_end_are_not_kept(autojump_clock: MockClock, world: World) -> None:

@@ -1,0 +1,475 @@
+"""Requests of both sides: asking, answering, changing, ending; draft 18, and draft 16 in its own words."""
+
+from __future__ import annotations
+
+import attrs
+
+from clutch.wire.moqt import messages as m
+from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
+from clutch.wire.moqt.errors import LocalProtocolError, violation
+from clutch.wire.moqt.names import Location, Namespace
+from clutch.wire.moqt.parameters import NONE, Parameters
+from clutch.wire.moqt.properties import NONE as NO_PROPERTIES
+from clutch.wire.moqt.properties import Properties
+from clutch.wire.moqt.session_books import Books, Refusal, unknown_mandatory
+from clutch.wire.moqt.session_channel import Channel
+from clutch.wire.moqt.session_events import (
+    Announced,
+    Answered,
+    Blocked,
+    Cancelled,
+    Finished,
+    GoingAway,
+    Requested,
+    UpdateAnswered,
+    Updated,
+    Withdrawn,
+)
+from clutch.wire.moqt.session_link import Link
+from clutch.wire.moqt.session_request import (
+    KINDS,
+    LEGAL,
+    NAMESPACES,
+    Answer,
+    Asking,
+    From,
+    Kind,
+    Request,
+    State,
+    merged,
+)
+from clutch.wire.moqt.session_tokens import TokenCache
+
+_AWAY = Refusal(RequestError.GOING_AWAY, "this side is going away")
+
+
+@attrs.define(eq=False)
+class Requests:
+    """The requests of one session.
+
+    Its methods raise LocalProtocolError for what must not be done, and RemoteProtocolError for what the peer
+    must not have said.
+    """
+
+    link: Link = attrs.field(repr=False)
+    books: Books = attrs.field(init=False)
+    tokens: TokenCache = attrs.field(init=False, repr=False)
+    _updates: dict[int, Request] = attrs.field(init=False, factory=dict, repr=False)
+    """Draft 16: this side's updates by their own IDs."""
+
+    def __attrs_post_init__(self) -> None:
+        self.books = Books(self.link.limits, one_overlap=not self.link.draft.request_streams)
+        self.tokens = TokenCache(self.link.limits.token_bytes)
+        self.link.stuck = self._stuck
+
+    def ask(self, message: Asking, now: float) -> Request:
+        """Ask for something. The message's request ID is set here; its alias, if negative, too.
+
+        Raises LocalProtocolError: what must not be asked (now).
+        """
+        if self.link.sent_away:
+            raise LocalProtocolError("the peer is going away")
+        if self.link.out is None:
+            raise LocalProtocolError("the client has not said SETUP")
+        if self.link.full:
+            raise LocalProtocolError("the peer takes no more requests")
+        message, kind = self._numbered(message), KINDS[type(message)]
+        request = Request(message.request_id, kind, message, local=True, parameters=message.parameters)
+        if isinstance(message, m.Fetch) and isinstance(message.range, m.JoiningFetch):
+            request.joined = self.books.requests.get(message.range.request_id)
+            if request.joined is None or request.joined.publisher:
+                raise LocalProtocolError("there is no such subscription to join")
+        self.books.check(request)
+        data = self.link.draft.encode(self.link.of_draft(message))
+        self.link.own_ids.take()
+        own = self.link.draft.request_streams or kind in (Kind.SUBSCRIBE_NAMESPACE, Kind.SUBSCRIBE_TRACKS)
+        request.channel = self.link.channel(None) if own else self.link.out
+        if own:
+            request.channel.request = request
+        self.books.add(request)
+        wait_ms = (message.parameters.rendezvous_timeout_ms or 0) + (message.parameters.fill_timeout_ms or 0)
+        patience = self.link.limits.answer_s + wait_ms / 1000
+        self.link.timers.set(request, now + patience, lambda: self.link.slow(f"an answer to {kind.name}"))
+        self.link.ask(request.id, request, data)
+        return request
+
+    def of(self, request_id: int) -> Request | None:
+        """Draft 16: the request that an ID is of, also if the ID is of an update."""
+        return self._updates.get(request_id) or self.books.requests.get(request_id)
+
+    def accept(
+        self,
+        request: Request,
+        *,
+        alias: int | None = None,
+        parameters: Parameters = NONE,
+        properties: Properties = NO_PROPERTIES,
+        end: Location | None = None,
+        end_of_track: bool = False,
+    ) -> None:
+        """Grant the peer's request. Nothing happens if it is over.
+
+        `alias` is for SUBSCRIBE, by default a free one; `end` and `end_of_track` for FETCH (section 10.13);
+        `properties` for SUBSCRIBE, FETCH and TRACK_STATUS.
+        """
+        if not self._answerable(request):
+            return
+        answer: Answer
+        match request.kind:
+            case Kind.SUBSCRIBE:
+                self.books.bind(request, self.books.free_alias() if alias is None else alias)
+                answer = m.SubscribeOk(request.alias or 0, parameters, properties)
+            case Kind.FETCH:
+                if end is None:
+                    raise LocalProtocolError("FETCH_OK needs an end")
+                answer = m.FetchOk(end_of_track, end, parameters, properties)
+            case _:
+                answer = m.RequestOk(parameters, properties)
+        if request.kind is Kind.PUBLISH and (ours := self.books.prefer(request)) is not None:
+            self.cancel(ours)
+            self.link.events.append(Answered(ours, m.RequestError_(RequestError.DUPLICATE_SUBSCRIPTION)))
+        over = request.kind is Kind.TRACK_STATUS
+        self.link.say(request, answer, fin=over)
+        request.answer, request.state = answer, State.ESTABLISHED
+        request.parameters = merged(request.parameters, parameters)
+        if properties:
+            request.properties = properties
+        if over:
+            self._over(request)
+
+    def reject(
+        self,
+        request: Request,
+        code: int,
+        reason: str = "",
+        retry_ms: int | None = None,
+        redirect: m.Redirect | None = None,
+    ) -> None:
+        """Refuse the peer's request. Nothing happens if it is over."""
+        if not self._answerable(request):
+            return
+        request.answer = m.RequestError_(code, retry_ms, reason, redirect)
+        self.link.say(request, request.answer, fin=True)
+        if isinstance(request.message, m.Publish):
+            self.books.retire(request.message.track_alias)
+        self._over(request)
+
+    def finish(self, request: Request, status: int, reason: str = "", streams: int | None = None) -> None:
+        """PUBLISH_DONE: this side has closed every stream of the subscription. Nothing if it is over.
+
+        `streams` is how many there were, by default those counted; None if even that is not known.
+        """
+        if request.kind not in (Kind.SUBSCRIBE, Kind.PUBLISH) or not request.publisher:
+            raise LocalProtocolError(f"PUBLISH_DONE for {request!r}")
+        if not request.open:
+            return
+        if not request.local and request.state is State.PENDING:
+            raise LocalProtocolError("a SUBSCRIBE is rejected, not done, before it is accepted")
+        count = request.streams if streams is None else streams
+        self.link.say(request, m.PublishDone(status, count, reason), fin=True)
+        self._over(request)
+
+    def update(self, request: Request, parameters: Parameters, now: float) -> None:
+        """Ask the peer for other parameters. Raises LocalProtocolError if it is not for this side."""
+        subscriber = request.kind is Kind.PUBLISH and request.state is State.ESTABLISHED
+        if not request.open or request.kind is Kind.TRACK_STATUS or not (request.local or subscriber):
+            raise LocalProtocolError(f"no update of {request!r}")
+        existing = None if self.link.draft.request_streams else request.id
+        update = m.RequestUpdate(self.link.own_ids.next, parameters, existing)
+        data = self.link.draft.encode(update)
+        self.link.own_ids.take()
+        request.updates.append(update)
+        if existing is not None:
+            self._updates[update.request_id] = request
+        patience = now + self.link.limits.answer_s
+        self.link.timers.set(update, patience, lambda: self.link.slow("an answer to REQUEST_UPDATE"))
+        self.link.ask(update.request_id, request, data)
+
+    def answer_update(
+        self, request: Request, refusal: Refusal | None = None, parameters: Parameters = NONE
+    ) -> None:
+        """Answer the peer's oldest update. With a refusal the request is over, as the draft demands."""
+        if not request.updating:
+            raise LocalProtocolError(f"no update of {request!r} waits")
+        update = request.updating.popleft()
+        request_id = None if self.link.draft.request_streams else update.request_id
+        if not request.open:
+            return
+        if refusal is None:
+            request.parameters = merged(merged(request.parameters, update.parameters), parameters)
+            request.prefix = update.parameters.prefix or request.prefix
+            self.link.say(request, m.RequestOk(parameters), request_id=request_id)
+            return
+        error = m.RequestError_(refusal.code, refusal.retry_ms, refusal.reason)
+        if request.kind in (Kind.SUBSCRIBE, Kind.PUBLISH):
+            self.link.say(request, error, request_id=request_id)
+            if request.publisher and request.state is State.ESTABLISHED:
+                self.finish(request, DoneStatus.UPDATE_FAILED, refusal.reason)
+        else:
+            self.link.say(request, error, request_id=request_id, fin=True)
+            self._over(request)
+
+    def cancel(self, request: Request, code: int = ResetCode.CANCELLED) -> None:
+        """Take back a request of this side, or end one of the peer's. Nothing happens if it is over."""
+        if request.state is State.ENDED:
+            return
+        if request.channel is not self.link.out:
+            request.channel.abort(self.link.reset_code(code))
+        elif request.state is not State.DONE:
+            self._cancel_16(request)
+        self._over(request)
+
+    def announce(self, request: Request, suffix: Namespace) -> None:
+        """NAMESPACE, to the peer's SUBSCRIBE_NAMESPACE; once until it is withdrawn."""
+        if self._named(request) and suffix not in request.announced:
+            self.link.say(request, m.NamespaceFound(suffix))
+            request.announced.add(suffix)
+
+    def withdraw(self, request: Request, suffix: Namespace) -> None:
+        """NAMESPACE_DONE, for what was announced."""
+        if self._named(request) and suffix in request.announced:
+            self.link.say(request, m.NamespaceDone(suffix))
+            request.announced.discard(suffix)
+
+    def block(self, request: Request, suffix: Namespace, name: bytes) -> None:
+        """PUBLISH_BLOCKED, to the peer's SUBSCRIBE_TRACKS: no PUBLISH of it will come. Not in draft 16."""
+        if self.link.draft.request_streams and request.kind is Kind.SUBSCRIBE_TRACKS and request.open:
+            self.link.say(request, m.PublishBlocked(suffix, name))
+
+    def settle(self, request: Request) -> None:
+        """Its open streams or their number have changed: is a subscription over that is done, or a fetch?"""
+        if request.open_streams:
+            return
+        if request.done is not None and request.state is State.DONE:
+            count = request.done.stream_count
+            if count is not None and request.streams >= count:
+                self._finish(request)
+        elif request.kind is Kind.FETCH and request.streams and request.state is State.ESTABLISHED:
+            self._over(request)
+
+    def asked(self, channel: Channel, message: m.Message, *, on_stream: bool) -> None:
+        """The peer asks, on a stream of its own or on the control stream."""
+        kind = KINDS.get(type(message))
+        if kind is None or (
+            on_stream and not self.link.draft.request_streams and kind is not Kind.SUBSCRIBE_NAMESPACE
+        ):
+            raise violation(f"a stream that begins with {type(message).__name__}")
+        asking: Asking = message  # type: ignore[assignment]  # KINDS has no other
+        if isinstance(asking, m.SubscribeNamespace) and asking.options == 0:
+            kind = Kind.SUBSCRIBE_TRACKS
+        self.link.peer_ids.use(asking.request_id)
+        tokens = self.tokens.resolve(asking.parameters.authorization)
+        request = Request(
+            asking.request_id,
+            kind,
+            asking,
+            local=False,
+            tokens=tokens,
+            early=self.link.carrier.early,
+            parameters=asking.parameters,
+        )
+        request.channel = channel
+        if on_stream:
+            channel.request = request
+        refusal = _AWAY if self.link.going_away else self.books.refusal(request)
+        if refusal is not None:
+            self.reject(request, refusal.code, refusal.reason, refusal.retry_ms)
+            return
+        self.books.add(request)
+        self.link.events.append(Requested(request))
+
+    def about(self, request: Request, message: m.Message) -> None:
+        """A message about a request that was asked before."""
+        if request.state is State.ENDED:
+            return  # it has crossed the end of the request
+        who = From.ANSWERER if request.local else From.ASKER
+        if type(message) not in LEGAL.get((request.kind, request.state, who), ()):
+            raise violation(f"{type(message).__name__} for {request.kind.name}, {request.state.value}")
+        match message:
+            case m.RequestOk() | m.RequestError_() if self._answers_update(request, message):
+                self._update_answered(request, message)
+            case m.SubscribeOk() | m.FetchOk() | m.RequestOk() | m.RequestError_():
+                if request.state is not State.PENDING or not request.local:
+                    raise violation(f"{type(message).__name__} without a question")
+                self._answered(request, message)
+            case m.RequestUpdate():
+                self._updated(request, message)
+            case m.PublishDone():
+                self._done(request, message)
+            case m.NamespaceFound(suffix=suffix):
+                self._found(request, suffix)
+            case m.NamespaceDone(suffix=suffix):
+                if suffix not in request.announced:
+                    raise violation("NAMESPACE_DONE without NAMESPACE")
+                request.announced.remove(suffix)
+                self.link.events.append(Withdrawn(request, suffix))
+            case m.PublishBlocked(suffix=suffix, name=name):
+                self.link.events.append(Blocked(request, suffix, name))
+            case m.Goaway(uri=uri, timeout_ms=timeout_ms):
+                if request.redirected:
+                    raise violation("a second GOAWAY for a request")
+                request.redirected = True
+                self.link.events.append(GoingAway(uri, timeout_ms, request))
+
+    def _answers_update(self, request: Request, message: m.RequestOk | m.RequestError_) -> bool:
+        if message.request_id is not None:
+            return self._updates.pop(message.request_id, None) is not None
+        return bool(request.updates) and (request.state is State.ESTABLISHED or not request.local)
+
+    def _answered(self, request: Request, message: Answer) -> None:
+        request.answer = message
+        if isinstance(message, m.RequestError_):
+            self._redirected(request, message.redirect)
+            self._over(request)
+        else:
+            if isinstance(message, m.RequestOk):
+                self.link.draft.check_answer(request.kind.name, message)
+            if self.link.draft.request_streams and unknown_mandatory(message.properties):
+                message = m.RequestError_(
+                    RequestError.UNSUPPORTED_EXTENSION, None, "a mandatory track property is unknown"
+                )
+                request.answer = message
+                self.cancel(request)
+            else:
+                self._granted_to_us(request, message)
+        self.link.events.append(Answered(request, message))
+
+    def _granted_to_us(self, request: Request, message: m.SubscribeOk | m.FetchOk | m.RequestOk) -> None:
+        if isinstance(message, m.SubscribeOk):
+            if (old := self.books.bind(request, message.track_alias)) is not None:
+                self._finish(old)
+        elif isinstance(message, m.FetchOk) and isinstance(request.message, m.Fetch):
+            asked = request.message.range
+            if isinstance(asked, m.StandaloneFetch) and _before(message.end, asked.start):
+                raise violation("FETCH_OK ends before the fetch starts")
+        request.state = State.ESTABLISHED
+        request.parameters = merged(request.parameters, message.parameters)
+        if request.kind is not Kind.PUBLISH:
+            request.properties = message.properties
+        self.link.timers.clear(request)
+        if request.kind is Kind.TRACK_STATUS:
+            self._over(request)
+        else:
+            self.settle(request)
+
+    def _update_answered(self, request: Request, message: m.RequestOk | m.RequestError_) -> None:
+        update = request.updates.popleft()
+        self.link.timers.clear(update)
+        if isinstance(message, m.RequestOk):
+            self.link.draft.check_answer("REQUEST_UPDATE", message)
+            request.parameters = merged(merged(request.parameters, update.parameters), message.parameters)
+            request.prefix = update.parameters.prefix or request.prefix
+        self.link.events.append(UpdateAnswered(request, message))
+
+    def _updated(self, request: Request, message: m.RequestUpdate) -> None:
+        if self.link.draft.request_streams:
+            self.link.peer_ids.use(message.request_id)
+        self.tokens.resolve(message.parameters.authorization)
+        request.updating.append(message)
+        prefix = message.parameters.prefix
+        if prefix is not None and request.kind not in (Kind.SUBSCRIBE_NAMESPACE, Kind.SUBSCRIBE_TRACKS):
+            raise violation(f"a prefix for {request.kind.name}")
+        if prefix is not None and self.books.overlaps(request, prefix):
+            self.answer_update(
+                request, Refusal(RequestError.PREFIX_OVERLAP, "the prefix overlaps with another")
+            )
+            self.link.events.append(Cancelled(request, 0))
+        else:
+            self.link.events.append(Updated(request, message.parameters))
+
+    def _done(self, request: Request, message: m.PublishDone) -> None:
+        request.done, request.state = message, State.DONE
+        self.books.done(request)
+        wait_ms = max(
+            request.parameters.delivery_timeout_ms or 0, request.parameters.subgroup_delivery_timeout_ms or 0
+        )
+        self.link.timers.clear(request)
+        self.settle(request)
+        if request.state is State.DONE:
+            patience = max(self.link.limits.linger_s, wait_ms / 1000)
+            self.link.timers.set(request, self.link.now + patience, lambda: self._finish(request))
+
+    def _found(self, request: Request, suffix: Namespace) -> None:
+        if len(request.announced) >= self.link.limits.namespaces:
+            self.cancel(request, ResetCode.EXCESSIVE_LOAD)
+            self.link.events.append(Cancelled(request, 0))
+        elif suffix not in request.announced:
+            request.announced.add(suffix)
+            self.link.events.append(Announced(request, suffix))
+
+    def _redirected(self, request: Request, redirect: m.Redirect | None) -> None:
+        if redirect is None:
+            return
+        if redirect.uri and not self.link.client:
+            raise violation("a server is redirected to another URI")
+        if redirect.name is not None and redirect.name.name and request.kind in NAMESPACES:
+            raise violation("a namespace is redirected to a track")
+
+    def gone(self, request: Request, code: int) -> None:
+        """The peer has ended a request without an answer or PUBLISH_DONE."""
+        if request.channel is not self.link.out:
+            request.channel.abort(self.link.reset_code(ResetCode.CANCELLED))
+        self._over(request)
+        self.link.events.append(Cancelled(request, code))
+
+    def _finish(self, request: Request) -> None:
+        if request.state is State.DONE and request.done is not None:
+            self._over(request)
+            self.link.events.append(Finished(request, request.done))
+
+    def _over(self, request: Request) -> None:
+        request.state = State.ENDED
+        self.books.remove(request)
+        self.link.timers.clear(request)
+        for update in request.updates:
+            self.link.timers.clear(update)
+            self._updates.pop(update.request_id, None)
+        if request.channel is not self.link.out:
+            self.link.send(request.channel, b"", fin=True)
+        if not request.local:
+            self.link.give_back()
+
+    def _cancel_16(self, request: Request) -> None:
+        """Draft 16: say so on the control stream."""
+        message: m.Message
+        match request.kind, request.local:
+            case (Kind.SUBSCRIBE, True) | (Kind.PUBLISH, False):
+                message = m.Unsubscribe(request.id)
+            case Kind.FETCH, True:
+                message = m.FetchCancel(request.id)
+            case Kind.PUBLISH_NAMESPACE, True:
+                message = m.PublishNamespaceDone(request.id)
+            case Kind.PUBLISH_NAMESPACE, False:
+                message = m.PublishNamespaceCancel(request.id, RequestError.INTERNAL_ERROR)
+            case (Kind.SUBSCRIBE, False) | (Kind.PUBLISH, True) if request.state is State.ESTABLISHED:
+                message = m.PublishDone(DoneStatus.INTERNAL_ERROR, request.streams)
+            case _, False if request.state is State.PENDING:
+                message = m.RequestError_(RequestError.INTERNAL_ERROR)
+            case _:
+                return  # TRACK_STATUS, and a FETCH of the peer: the end of its data says it
+        self.link.say(request, message)
+
+    def _numbered(self, message: Asking) -> Asking:
+        if isinstance(message, m.Publish) and message.track_alias < 0:
+            message = attrs.evolve(message, track_alias=self.books.free_alias())
+        return attrs.evolve(message, request_id=self.link.own_ids.next)
+
+    def _answerable(self, request: Request) -> bool:
+        """Whether the peer still waits for the answer. Raises LocalProtocolError if it never does."""
+        if request.local or request.state is State.ESTABLISHED:
+            raise LocalProtocolError(f"{request!r} is not to be answered")
+        return request.state is State.PENDING
+
+    def _named(self, request: Request) -> bool:
+        if request.local or not request.wants_namespaces:
+            raise LocalProtocolError(f"no NAMESPACE for {request!r}")
+        return request.state is State.ESTABLISHED
+
+    def _stuck(self, request: Request) -> None:
+        self.cancel(request, ResetCode.EXCESSIVE_LOAD)
+        self.link.events.append(Cancelled(request, ResetCode.EXCESSIVE_LOAD))
+
+
+def _before(end: Location, start: Location) -> bool:
+    """Whether a range ends before it starts; an end with object 0 means its whole group."""
+    return end.group < start.group or (end.group == start.group and 0 < end.object <= start.object)
