@@ -66,9 +66,11 @@ class Connector:
     _nursery: trio.Nursery = attrs.field(init=False, repr=False)
     _backoff: Backoff = attrs.field(init=False, repr=False)
 
-    async def run(self) -> None:
-        """Connect, and again, until cancelled, or until the node will not have us."""
+    def __attrs_post_init__(self) -> None:
         self._backoff = self._new_backoff()
+
+    async def run(self) -> None:
+        """Connect, and again, until cancelled or closed, or until the node will not have us."""
         async with trio.open_nursery() as self._nursery:
             try:
                 await self._keep_connected()
@@ -88,6 +90,8 @@ class Connector:
                 continue
             self._use(link)
             await link.left.wait()
+            if self.state.state is State.CLOSED:
+                return
             address = self._after(link, address)
             if link.granted:
                 self._backoff.reset()
@@ -170,10 +174,9 @@ class Connector:
         self.link = None
         while any(link.unsent for link in self.links):  # noqa: ASYNC110 - an engine does not say
             await trio.sleep(DRAIN_POLL_S)
+        self._enter(State.CLOSED)
         for link in list(self.links):
             link.close()
-        if State.CLOSED in MOVES[self.state.state]:
-            self._enter(State.CLOSED)
 
 
 def _said(closed: Closed) -> str:

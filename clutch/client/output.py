@@ -35,6 +35,8 @@ class Output:
 
     session: MoqtSession = attrs.field(repr=False)
     request: Request
+    live: bool = attrs.field(init=False, default=False)
+    """Objects go there."""
     stalled: bool = attrs.field(init=False, default=False)
     """Something that must arrive was refused; `write` of the publication waits."""
     _header: SubgroupHeader | None = attrs.field(init=False, default=None, repr=False)

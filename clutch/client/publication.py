@@ -162,8 +162,9 @@ class Publication:
 
         Raises what `write` raises, and ValueError for a message over 64 KiB. If cancelled, it was not sent.
         """
+        ahead_s = 0.0
         if self.frame_ms:
-            await self._pacer.wait(self.frame_ms / 1000)
+            ahead_s = await self._pacer.wait(self.frame_ms / 1000)
         else:
             await trio.lowlevel.checkpoint()
         if isinstance(item, str):
@@ -174,7 +175,8 @@ class Publication:
             raise ValueError(f"a message has at most {MAX_RELIABLE_BYTES} bytes, not {len(item.payload)}")
         while self._failure is None and self.kind.reliable and not self._room():
             await self._changed.park()
-        self.write(item.payload, item.timestamp_us or None, keyframe=item.keyframe, priority=item.priority)
+        stamp = item.timestamp_us or self._now_us() + round(ahead_s * 1e6)
+        self.write(item.payload, stamp, keyframe=item.keyframe, priority=item.priority)
 
     def close(self) -> None:
         """The track has ended: subscribers are told. Idempotent."""
@@ -196,8 +198,10 @@ class Publication:
         self._changed.unpark_all()
 
     def join(self, output: Output) -> None:
-        """For the connection: somebody begins to want it, or can take more again."""
-        if self._kept and output.wanted:
+        """For the connection: somebody begins or ceases to want it, or can take more again."""
+        begins = output.wanted and not output.live
+        output.live = output.wanted
+        if self._kept and (begins or output.stalled):
             output.replay(self._kept, self.kind.priority)
         self.wake()
 

@@ -34,7 +34,7 @@ from clutch.client.subscription import Subscription
 from clutch.client.values import CAPABILITY, State, StateChanged
 from clutch.net.link import TrioNetwork
 from clutch.net.quic.aioquic_engine import AioquicEngine
-from clutch.net.quic.engine import Engine, Trust
+from clutch.net.quic.engine import Engine, Limits, Trust
 from clutch.wire.moqt.names import FullTrackName, Namespace
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.voice import VoiceForm
@@ -45,6 +45,8 @@ CAPACITY = 50
 """Frames that wait for a slow reader: a second of audio."""
 TEXT_PATIENCE_S = 2.0
 """How long a message waits for one before it."""
+IDLE_S = 3.0
+"""After so much silence a node is gone; it is asked for a sign of life three times before."""
 DRAIN_S = 1.0
 """How long leaving waits for what was not sent yet."""
 
@@ -101,7 +103,7 @@ class Voice:
         async with trio.open_nursery() as nursery:
             engine = self._engine
             if engine is None:
-                engine = AioquicEngine(TrioNetwork())
+                engine = AioquicEngine(TrioNetwork(), limits=Limits(idle_s=IDLE_S))
                 await nursery.start(engine.run)
             token = self._token
             self._connector = Connector(

@@ -1,4 +1,4 @@
-"""A node in memory, on a virtual clock."""
+"""A node in memory. A test on virtual time must itself ask for `autojump_clock`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-import trio.testing
 
 from clutch.net.quic.memory import MemoryQuic
 from tests.client.peer import Peer
@@ -14,7 +13,7 @@ from tests.client.world import World
 
 
 @pytest.fixture
-async def world(autojump_clock: trio.testing.MockClock) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     """A node that serves, 10 ms away."""
     quic = MemoryQuic(0.01)
     async with trio.open_nursery() as nursery:

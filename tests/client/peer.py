@@ -45,10 +45,11 @@ class Peer:
     published: dict[FullTrackName, tuple[MoqtSession, Request]] = attrs.field(factory=dict)
     subscribed: dict[FullTrackName, tuple[MoqtSession, Request]] = attrs.field(factory=dict)
     searching: list[tuple[MoqtSession, Request]] = attrs.field(factory=list)
+    own: dict[FullTrackName, Properties] = attrs.field(factory=dict)
     namespaces: list[Namespace] = attrs.field(factory=list)
     tokens: list[bytes] = attrs.field(factory=list)
-    kept: dict[FullTrackName, list[tuple[int, Object]]] = attrs.field(factory=dict)
-    """Every object that came, in order of arrival, with its group."""
+    kept: dict[FullTrackName, dict[Location, Object]] = attrs.field(factory=dict)
+    """Every object that came."""
     _stop: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _nursery: trio.Nursery = attrs.field(init=False)
 
@@ -66,6 +67,7 @@ class Peer:
     def stop(self) -> None:
         """End every session, as a node that is restarted does, and forget everything."""
         self._stop.cancel()
+        self.own.clear()
         for memory in (self.sessions, self.published, self.subscribed, self.searching, self.namespaces):
             memory.clear()
 
@@ -89,6 +91,11 @@ class Peer:
             previous = item.id
         session.open_subgroup(request, data, fin=True)
 
+    def publish(self, name: FullTrackName, capability: str) -> None:
+        """A track of the node itself, which `send` feeds."""
+        self.own[name] = Properties.of((CAPABILITY, capability.encode()))
+        self._meet(name)
+
     def offer(self, session: MoqtSession, name: FullTrackName, capability: str) -> None:
         """PUBLISH a track to a client that searches."""
         request = session.publish(name, properties=Properties.of((CAPABILITY, capability.encode())))
@@ -105,7 +112,7 @@ class Peer:
 
     def payloads(self, name: FullTrackName) -> list[bytes]:
         """What came of a track."""
-        return [item.payload for _, item in self.kept.get(name, [])]
+        return [item.payload for _, item in sorted(self.kept.get(name, {}).items())]
 
     # MoqtHandler
 
@@ -142,19 +149,20 @@ class Peer:
 
     def _meet(self, name: FullTrackName) -> None:
         """Grant a SUBSCRIBE that has a publisher."""
-        if name in self.published and name in self.subscribed:
+        known = name in self.published or name in self.own
+        if known and name in self.subscribed and self.subscribed[name][1].answer is None:
             session, request = self.subscribed[name]
-            kept = self.kept.get(name)
-            largest = Location(kept[-1][0], kept[-1][1].id) if kept else None
-            properties = self.published[name][1].properties
+            largest = max(self.kept.get(name, {}), default=None)
+            properties = self.own.get(name) or self.published[name][1].properties
             session.accept(request, parameters=Parameters(largest=largest), properties=properties)
 
     def _fetch(self, session: MoqtSession, request: Request) -> None:
-        kept = self.kept.get(request.name, [])
-        session.accept(request, end=Location(kept[-1][0], kept[-1][1].id + 1))
+        kept = self.kept[request.name]
+        last = max(kept)
+        session.accept(request, end=Location(last.group, last.object + 1))
         stream = session.open_fetch(request)
         assert stream is not None
-        for group, item in kept:
+        for (group, _), item in sorted(kept.items()):
             stream.write(FetchObject(group, item.id, item.payload, properties=item.properties))
         stream.finish()
 
@@ -197,7 +205,7 @@ class Peer:
     def objects(self, session: MoqtSession, incoming: IncomingSubgroup, objects: list[Object]) -> None:
         """Keep them, and send them on."""
         name, group = incoming.request.name, incoming.header.group
-        self.kept.setdefault(name, []).extend((group, item) for item in objects)
+        self.kept.setdefault(name, {}).update((Location(group, item.id), item) for item in objects)
         self.send(name, group, *objects)
 
     def subgroup_ended(self, session: MoqtSession, incoming: IncomingSubgroup, code: int | None) -> None:
@@ -206,12 +214,10 @@ class Peer:
     def datagram(self, session: MoqtSession, request: Request, datagram: ObjectDatagram) -> None:
         """As objects."""
         item = Object(datagram.id, datagram.payload, datagram.properties)
-        self.kept.setdefault(request.name, []).append((datagram.group, item))
+        self.kept.setdefault(request.name, {})[Location(datagram.group, item.id)] = item
         self.send(request.name, datagram.group, item)
 
-    def fetched(
-        self, session: MoqtSession, request: Request, items: list[FetchObject | EndOfRange]
-    ) -> None:
+    def fetched(self, session: MoqtSession, request: Request, items: list[FetchObject | EndOfRange]) -> None:
         """Never."""
 
     def fetch_ended(self, session: MoqtSession, request: Request, code: int | None) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from clutch.client.errors import PublicationClosed, TrackRefused, VoiceError
 from clutch.client.search import Search
 from clutch.client.subscription import Subscription
-from clutch.client.values import Frame, Gap
+from clutch.client.values import Frame
 from clutch.wire.moqt.codes import DoneStatus, RequestError
 from clutch.wire.moqt.messages import RequestError_
 from clutch.wire.moqt.names import FullTrackName
@@ -25,7 +26,7 @@ async def take(subscription: Subscription, count: int) -> list[Frame]:
 
 
 @pytest.mark.parametrize("draft", ["moqt-18", "moqt-16"])
-async def test_audio_goes_through(world: World, draft: str) -> None:
+async def test_audio_goes_through(autojump_clock: MockClock, world: World, draft: str) -> None:
     world.peer.drafts = (draft,)
     await world.restart()
     async with world.voice() as speaker, world.voice() as listener:
@@ -46,7 +47,7 @@ async def test_audio_goes_through(world: World, draft: str) -> None:
         assert [frame async for frame in heard] == []
 
 
-async def test_audio_is_let_through_in_real_time(world: World) -> None:
+async def test_audio_is_let_through_in_real_time(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.publish_audio(UPLINK, "audio") as said:
             await voice.connected()
@@ -56,7 +57,7 @@ async def test_audio_is_let_through_in_real_time(world: World) -> None:
             assert trio.current_time() - start == pytest.approx(49 * 0.02 - 0.1)
 
 
-async def test_an_echo_keeps_what_a_frame_is(world: World) -> None:
+async def test_an_echo_keeps_what_a_frame_is(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.subscribe_audio("back", "audio") as back, voice.publish_audio("back", "audio") as there:
             await back.established.wait()
@@ -65,7 +66,7 @@ async def test_an_echo_keeps_what_a_frame_is(world: World) -> None:
             assert (frame.payload, frame.timestamp_us) == (b"said", 123_456_000_000)
 
 
-async def test_each_frame_has_its_own_priority(world: World) -> None:
+async def test_each_frame_has_its_own_priority(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.subscribe_frame("robot", "imu") as seen, voice.publish_frame("robot", "imu") as shown:
             await seen.established.wait()
@@ -77,7 +78,7 @@ async def test_each_frame_has_its_own_priority(world: World) -> None:
             ]
 
 
-async def test_frames_as_datagrams(world: World) -> None:
+async def test_frames_as_datagrams(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with (
             voice.subscribe_frame("robot", "imu") as seen,
@@ -90,7 +91,7 @@ async def test_frames_as_datagrams(world: World) -> None:
             assert [frame.payload for frame in await take(seen, 1)] == [b"small"]
 
 
-async def test_video_goes_in_groups(world: World) -> None:
+async def test_video_goes_in_groups(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.subscribe_video("room", "camera") as seen, voice.publish_video("room", "camera") as shown:
             await seen.established.wait()
@@ -103,7 +104,9 @@ async def test_video_goes_in_groups(world: World) -> None:
             assert [frame.sequence - first for frame in frames] == [0, 0, 0, 1, 1]
 
 
-async def test_text_goes_in_groups_of_64_and_begins_with_the_past(world: World) -> None:
+async def test_text_goes_in_groups_of_64_and_begins_with_the_past(
+    autojump_clock: MockClock, world: World
+) -> None:
     async with world.voice() as voice, world.voice() as late:
         with voice.publish_text("room", "chat") as said:
             for number in range(70):
@@ -117,7 +120,7 @@ async def test_text_goes_in_groups_of_64_and_begins_with_the_past(world: World) 
     assert [frame.sequence - frames[0].sequence for frame in frames] == [0] * 64 + [1] * 7
 
 
-async def test_subscribe_before_publish(world: World) -> None:
+async def test_subscribe_before_publish(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.subscribe_audio(UPLINK, "audio") as heard:
             await trio.sleep(300)
@@ -129,7 +132,9 @@ async def test_subscribe_before_publish(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", [RequestError.TIMEOUT, RequestError.DOES_NOT_EXIST])
-async def test_a_track_that_is_not_there_is_asked_for_again(world: World, code: RequestError) -> None:
+async def test_a_track_that_is_not_there_is_asked_for_again(
+    autojump_clock: MockClock, world: World, code: RequestError
+) -> None:
     world.peer.refuse[Kind.SUBSCRIBE] = RequestError_(code, None, "nobody")
     async with world.voice() as voice:
         with voice.subscribe_audio(UPLINK, "audio") as heard, voice.publish_audio(UPLINK, "audio"):
@@ -139,7 +144,7 @@ async def test_a_track_that_is_not_there_is_asked_for_again(world: World, code: 
             assert trio.current_time() < 62.5
 
 
-async def test_a_refused_subscription_raises(world: World) -> None:
+async def test_a_refused_subscription_raises(autojump_clock: MockClock, world: World) -> None:
     world.peer.refuse[Kind.SUBSCRIBE] = RequestError_(RequestError.UNAUTHORIZED, None, "not yours")
     async with world.voice() as voice:
         heard = voice.subscribe_audio(UPLINK, "audio")
@@ -148,7 +153,7 @@ async def test_a_refused_subscription_raises(world: World) -> None:
         assert caught.value.code == RequestError.UNAUTHORIZED
 
 
-async def test_a_refused_publication_raises(world: World) -> None:
+async def test_a_refused_publication_raises(autojump_clock: MockClock, world: World) -> None:
     world.peer.refuse[Kind.PUBLISH] = RequestError_(RequestError.UNAUTHORIZED, None, "not yours")
     async with world.voice() as voice:
         said = voice.publish_audio(UPLINK, "audio")
@@ -160,7 +165,7 @@ async def test_a_refused_publication_raises(world: World) -> None:
             await said.send(b"")
 
 
-async def test_a_refusal_that_passes_is_tried_again(world: World) -> None:
+async def test_a_refusal_that_passes_is_tried_again(autojump_clock: MockClock, world: World) -> None:
     world.peer.refuse[Kind.PUBLISH] = RequestError_(RequestError.UNAUTHORIZED, 5000, "later")
     async with world.voice() as voice:
         with voice.publish_audio(UPLINK, "audio"):
@@ -173,7 +178,9 @@ async def test_a_refusal_that_passes_is_tried_again(world: World) -> None:
 
 
 @pytest.mark.parametrize("draft", ["moqt-18", "moqt-16"])
-async def test_a_peer_without_publish_gets_the_namespace_and_asks(world: World, draft: str) -> None:
+async def test_a_peer_without_publish_gets_the_namespace_and_asks(
+    autojump_clock: MockClock, world: World, draft: str
+) -> None:
     world.peer.drafts = (draft,)
     await world.restart()
     world.peer.refuse[Kind.PUBLISH] = RequestError_(RequestError.NOT_SUPPORTED, None, "no PUBLISH here")
@@ -192,7 +199,9 @@ async def test_a_peer_without_publish_gets_the_namespace_and_asks(world: World, 
             assert world.peer.namespaces == [NAME.namespace]
 
 
-async def test_a_peer_that_listens_is_told_and_not_told_twice(world: World) -> None:
+async def test_a_peer_that_listens_is_told_and_not_told_twice(
+    autojump_clock: MockClock, world: World
+) -> None:
     world.peer.refuse[Kind.PUBLISH] = RequestError_(RequestError.NOT_SUPPORTED, None, "no PUBLISH here")
     async with world.voice() as voice:
         await voice.connected()
@@ -205,7 +214,7 @@ async def test_a_peer_that_listens_is_told_and_not_told_twice(world: World) -> N
         assert world.peer.namespaces == []
 
 
-async def test_what_is_not_published_does_not_exist(world: World) -> None:
+async def test_what_is_not_published_does_not_exist(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         await voice.connected()
         request = world.peer.sessions[0].subscribe(NAME)
@@ -214,7 +223,7 @@ async def test_what_is_not_published_does_not_exist(world: World) -> None:
         assert request.answer.code == RequestError.DOES_NOT_EXIST
 
 
-async def test_a_track_that_ends_ends_the_iteration(world: World) -> None:
+async def test_a_track_that_ends_ends_the_iteration(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.publish_audio(UPLINK, "audio") as said:
             heard = voice.subscribe_audio(UPLINK, "audio")
@@ -225,7 +234,9 @@ async def test_a_track_that_ends_ends_the_iteration(world: World) -> None:
             said.write(b"too late")
 
 
-async def test_too_far_behind_is_asked_for_again_and_says_one_gap(world: World) -> None:
+async def test_too_far_behind_is_asked_for_again_and_says_one_gap(
+    autojump_clock: MockClock, world: World
+) -> None:
     async with world.voice() as voice:
         with voice.publish_audio(UPLINK, "audio") as said, voice.subscribe_audio(UPLINK, "audio") as heard:
             await heard.established.wait()
@@ -236,20 +247,20 @@ async def test_too_far_behind_is_asked_for_again_and_says_one_gap(world: World) 
                 await said.send(b"%d" % number)
             await trio.sleep(1)
             said.write(b"after")
-            frames = [frame async for frame in heard_until(heard, b"after")]
+            frames = await heard_until(heard, b"after")
     gaps = [frame.gap for frame in frames if frame.gap]
     assert len(gaps) == 1
     assert gaps[0].frames + len(frames) == 101
 
 
 async def heard_until(heard: Subscription, last: bytes) -> list[Frame]:
-    frames = []
+    frames: list[Frame] = []
     while not frames or frames[-1].payload != last:
         frames.append(await heard.__anext__())
     return frames
 
 
-async def test_a_slow_reader_loses_the_oldest_and_is_told(world: World) -> None:
+async def test_a_slow_reader_loses_the_oldest_and_is_told(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with (
             voice.publish_audio(UPLINK, "audio") as said,
@@ -264,7 +275,7 @@ async def test_a_slow_reader_loses_the_oldest_and_is_told(world: World) -> None:
             assert heard.order.overflowed == 30
 
 
-async def test_a_track_once_in_each_direction(world: World) -> None:
+async def test_a_track_once_in_each_direction(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.publish_audio("a", "b"), pytest.raises(VoiceError, match="a/b is published already"):
             voice.publish_text("a", "b")
@@ -274,7 +285,7 @@ async def test_a_track_once_in_each_direction(world: World) -> None:
             pass
 
 
-async def test_search_by_capability(world: World) -> None:
+async def test_search_by_capability(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.subscribe_audio("voice", capability="voice/opus") as search:
             await trio.sleep(0.1)
@@ -289,7 +300,7 @@ async def test_search_by_capability(world: World) -> None:
             assert (await take(found[0], 1))[0].payload == b"hello"
 
 
-async def test_searches_do_not_overlap(world: World) -> None:
+async def test_searches_do_not_overlap(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.subscribe_audio("voice", capability="voice/opus") as search:
             assert isinstance(search, Search)
@@ -298,11 +309,7 @@ async def test_searches_do_not_overlap(world: World) -> None:
         voice.subscribe_audio("voice/ab12", capability="voice/opus")
 
 
-async def test_a_bad_text_is_refused(world: World) -> None:
+async def test_a_bad_text_is_refused(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.publish_text("a", "b") as said, pytest.raises(ValueError, match="65536"):
             await said.send("x" * 100_000)
-
-
-def test_a_gap_is_a_value() -> None:
-    assert Gap(2, 40) == Gap(2, 40)
