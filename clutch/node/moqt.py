@@ -18,7 +18,7 @@ from clutch.node.errors import NodeError
 from clutch.node.gate import TokenGate
 from clutch.node.keys import make_verifier, reload_verifier
 from clutch.relay import Relay
-from clutch.wire.moqt.drafts import DRAFTS
+from clutch.wire.moqt.drafts import OFFERED
 from clutch.wire.sip.grammar import format_host_port
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,8 @@ def make_moqt(config: Config, network: Network) -> Moqt:
         network,
         (moqt.host, moqt.port),
         certificates,
-        list(DRAFTS),
-        limits=Limits(sessions=moqt.max_sessions, idle_s=moqt.idle_timeout_s),
+        list(OFFERED),
+        relay.accept,
+        Limits(sessions=moqt.max_sessions, idle_s=moqt.idle_timeout_s),
     )
     return Moqt(relay, engine, gate, certificates, config)

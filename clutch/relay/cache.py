@@ -34,7 +34,12 @@ class CachedGroup:
     @property
     def complete(self) -> bool:
         """Every object of it is here: what is missing does not exist."""
-        return not self.cut and self.final is not None and all(flow.finished for flow in self.flows)
+        return self.settled and self.final is not None
+
+    @property
+    def settled(self) -> bool:
+        """All that was begun of it is here."""
+        return not self.cut and all(flow.finished for flow in self.flows)
 
 
 @attrs.define(eq=False)

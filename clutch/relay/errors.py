@@ -25,5 +25,9 @@ class RequestRefused(RelayError):
         return f"{name}: {self.reason}"
 
 
+class MalformedTrack(RelayError):
+    """A publisher broke the rules of a track (draft 18, section 2.4.2)."""
+
+
 class NameTaken(RelayError):
     """This process publishes that track already."""

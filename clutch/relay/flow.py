@@ -7,12 +7,19 @@ from typing import Final
 
 import attrs
 
-from clutch.wire.moqt.data import Object
+from clutch.wire.moqt.data import (
+    Object,
+    ObjectDatagram,
+    SubgroupHeader,
+    encode_datagram,
+    encode_object,
+    encode_subgroup_header,
+)
+from clutch.wire.moqt.drafts import Draft
 from clutch.wire.moqt.names import Location
 from clutch.wire.moqt.parameters import Filter, FilterType
 
 BEGINNING = Location(0, 0)
-
 OBJECT_OVERHEAD_BYTES: Final = 512
 """What an object costs in memory besides its payload, about."""
 
@@ -31,9 +38,13 @@ class Flow:
     """It begins with the first object that the subgroup ever had."""
     closes_group: bool = False
     """It has the last object of its group, if it finishes."""
+    properties: bool = True
+    """Objects may have properties."""
     datagram: bool = False
     objects: list[Object] = attrs.field(factory=list)
     """Without those that were cut off at the front, see `Cache`."""
+    feeds: int = 1
+    """How many publishers send it now."""
     finished: bool = False
     """Nothing more comes, and nothing is missing at the end."""
     broken: int | None = None
@@ -52,12 +63,61 @@ class Flow:
 
 @attrs.define(eq=False)
 class News:
-    """What a flow has to tell since the last time, for all who listen."""
+    """What a flow has to tell since the last time, for all who listen: written once for each draft."""
 
     flow: Flow
+    alias: int
     objects: Sequence[Object]
-    opening: bool
-    """They are the first ones of the flow."""
+    previous: int | None
+    """The object before them; None: they are the first ones of the flow."""
+    _written: dict[Draft, bytes] = attrs.field(factory=dict)
+
+    def written(self, draft: Draft) -> bytes:
+        """For a stream (or datagram) that has had all before: with the header if there was nothing before."""
+        data = self._written.get(draft)
+        if data is None:
+            data = self._written[draft] = self._write(draft)
+        return data
+
+    def _write(self, draft: Draft) -> bytes:
+        if self.flow.datagram:
+            return encode_datagram(draft, _datagram(self.flow, self.alias, self.objects[0]))
+        if self.previous is None:
+            return opening(draft, self.flow, self.alias, self.objects, first=self.flow.first)
+        return _objects(draft, _header(self.flow, self.alias, False), self.objects, self.previous)
+
+
+def opening(draft: Draft, flow: Flow, alias: int, objects: Sequence[Object], *, first: bool) -> bytes:
+    """The bytes that begin a stream of a flow with these objects. `first`: as `Flow.first`."""
+    header = _header(flow, alias, first)
+    return encode_subgroup_header(draft, header) + _objects(draft, header, objects, None)
+
+
+def _header(flow: Flow, alias: int, first: bool) -> SubgroupHeader:
+    return SubgroupHeader(
+        alias, flow.group, flow.subgroup, flow.priority, flow.properties, flow.closes_group, first
+    )
+
+
+def _objects(draft: Draft, header: SubgroupHeader, objects: Sequence[Object], previous: int | None) -> bytes:
+    pieces = []
+    for item in objects:
+        pieces.append(encode_object(draft, header, item, previous))
+        previous = item.id
+    return b"".join(pieces)
+
+
+def _datagram(flow: Flow, alias: int, item: Object) -> ObjectDatagram:
+    return ObjectDatagram(
+        alias,
+        flow.group,
+        item.id,
+        item.payload,
+        item.properties,
+        item.status,
+        flow.priority,
+        flow.closes_group,
+    )
 
 
 @attrs.frozen

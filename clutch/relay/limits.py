@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from clutch.wire.moqt.session_events import SessionLimits
+
 
 @attrs.frozen
 class CacheLimits:
@@ -22,8 +24,8 @@ class CacheLimits:
 class QueueLimits:
     """How far a subscriber may fall behind before it is moved to the next group; see `Downlink`."""
 
-    groups: int = 25
-    """Groups that were begun and are not sent completely."""
+    streams: int = 25
+    """Data streams that wait to be sent; of voice, each is a group."""
     unsent_bytes: int = 1 << 20
     skips: int = 50
     """That often in a row, without catching up, and the subscription ends (TOO_FAR_BEHIND)."""
@@ -39,14 +41,10 @@ class RelayLimits:
     queue: QueueLimits = QueueLimits()
     tracks: int = 20_000
     """That are published, subscribed to or waited for."""
+    session: SessionLimits = attrs.field(factory=SessionLimits)
+    """Of each session: its requests, among other things."""
     subscriptions: int = 1_000
-    """Of one session, also those that wait for a publisher."""
-    publications: int = 1_000
-    """Of one session."""
-    namespaces: int = 1_000
-    """Published by one session."""
-    prefixes: int = 100
-    """Of SUBSCRIBE_NAMESPACE, and as many of SUBSCRIBE_TRACKS, of one session."""
+    """Tracks that one session hears; what SUBSCRIBE_TRACKS finds beyond is not published to it."""
     matches: int = 10_000
     """Namespaces, or tracks, under a prefix when it is asked for: more is NAMESPACE_TOO_LARGE."""
     rendezvous_s: float = 60.0

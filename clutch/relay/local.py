@@ -119,9 +119,6 @@ class LocalPublication:
     def new_group(self, after: int) -> None:
         """See `Source.new_group`: groups come by themselves."""
 
-    def thrown_out(self, status: DoneStatus, reason: str) -> None:
-        """See `Source.thrown_out`: nobody does that to our own."""
-
 
 @attrs.define(eq=False)
 class LocalSubscription:

@@ -29,9 +29,10 @@ class Offer:
             self._closed = True
             self._router.withdraw(self.namespace, self)
 
-    def request(self, track: Track) -> bool:
-        """See `Announcer.request`: it is there now, or there is none, so no answer is to be waited for."""
-        self._make(track.name)
+    def request_track(self, track: Track) -> bool:
+        """See `Announcer.request_track`: it is there now, or there is none; no answer follows."""
+        if not track.live:
+            self._make(track.name)
         return False
 
     def abandon(self, track: Track) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import trio
 
+from clutch import __version__
+from clutch.net.moqt.session import MoqtSession
+from clutch.net.quic.engine import Incoming, Refused, SessionHandler
 from clutch.relay.claims import Claim, Decide
 from clutch.relay.errors import NameTaken
 from clutch.relay.gate import Gate
@@ -22,13 +26,17 @@ from clutch.relay.local import (
 )
 from clutch.relay.matching import serves
 from clutch.relay.offers import Make, Offer
+from clutch.relay.peer import Peer
 from clutch.relay.router import Router
 from clutch.relay.track import CAPABILITY_PROPERTY, Track
+from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.names import FullTrackName, Namespace
 from clutch.wire.moqt.parameters import Filter
 from clutch.wire.moqt.properties import NONE, Properties
+from clutch.wire.moqt.setup import Options
 
 _SWEEP_S = 1.0
+_NAME = f"clutch/{__version__}"
 _CAPACITY = 50
 """One second of audio."""
 
@@ -43,6 +51,14 @@ class Relay:
     gate: Gate
     limits: RelayLimits = attrs.field(factory=RelayLimits)
     router: Router = attrs.field(init=False)
+    peers: dict[int, Peer] = attrs.field(init=False, factory=dict, repr=False)
+    """Sessions, by number."""
+    _numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1), repr=False)
+    _nursery: trio.Nursery | None = attrs.field(default=None, repr=False)
+    """While it runs."""
+    _draining: bool = False
+    _left: trio.Event | None = attrs.field(default=None, repr=False)
+    """Set when the last session has gone."""
     _published: dict[FullTrackName, LocalPublication] = attrs.field(factory=dict)
     _started: float = attrs.field(factory=trio.current_time)
 
@@ -52,11 +68,52 @@ class Relay:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             nursery.start_soon(self.router.timers.run)
             task_status.started()
-            while True:
-                await trio.sleep(_SWEEP_S)
-                self.router.cached.expire()
+            try:
+                while True:
+                    await trio.sleep(_SWEEP_S)
+                    self._sweep()
+            finally:
+                self._nursery = None
+                for peer in list(self.peers.values()):
+                    peer.session.close(SessionError.NO_ERROR, "the relay stops")
+
+    def _sweep(self) -> None:
+        self.router.cached.expire()
+        for peer in list(self.peers.values()):
+            peer.check()
+
+    def accept(self, incoming: Incoming) -> SessionHandler | Refused:
+        """Take a session of an engine: its `Accept`."""
+        if self._nursery is None or self._draining:
+            return Refused(503, SessionError.NO_ERROR, "the relay stops")
+        peer = Peer(self.router, self.gate, next(self._numbers), incoming.origin, self._gone)
+        peer.session = MoqtSession(peer, Options(implementation=_NAME), self.limits.session)
+        self.peers[peer.number] = peer
+        self._nursery.start_soon(peer.session.run)
+        return peer.session
+
+    def _gone(self, peer: Peer) -> None:
+        del self.peers[peer.number]
+        if self._left is not None and not self.peers:
+            self._left.set()
+
+    async def drain(self, within_s: float) -> None:
+        """Take nobody new, ask all sessions to go on elsewhere (GOAWAY), and wait until they have gone.
+
+        Those that are still there after `within_s` seconds are closed (GOAWAY_TIMEOUT).
+        """
+        self._draining = True
+        for peer in list(self.peers.values()):
+            peer.session.goaway("", round(within_s * 1000))
+        if self.peers:
+            self._left = trio.Event()
+            with trio.move_on_after(within_s):
+                await self._left.wait()
+        for peer in list(self.peers.values()):
+            peer.session.close(SessionError.GOAWAY_TIMEOUT, "it did not go in time")
 
     def publish(
         self,
@@ -139,6 +196,7 @@ class Relay:
         """What there is, for the status page: plain numbers and texts."""
         router = self.router
         return {
+            "sessions": len(self.peers),
             "tracks": len(router.tracks),
             "live": sum(track.live for track in router.tracks.values()),
             "subscribers": sum(len(track.sinks) for track in router.tracks.values()),

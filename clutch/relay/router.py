@@ -23,7 +23,7 @@ from clutch.wire.moqt.properties import NONE, Properties, PropertyType
 class Announcer(Protocol):
     """Who announced namespaces, and is asked for tracks in them."""
 
-    def request(self, track: Track) -> bool:
+    def request_track(self, track: Track) -> bool:
         """Ask for a track. The answer is `Router.attach` or `Router.declined`; False: it cannot be asked."""
 
     def abandon(self, track: Track) -> None:
@@ -237,7 +237,7 @@ class Router:
 
         if announcer not in track.asked:
             track.asked[announcer] = self.timers.after(self.limits.upstream_s, late)
-            if not announcer.request(track):
+            if not announcer.request_track(track):
                 track.asked.pop(announcer).cancel()
 
     # Tracks

@@ -8,12 +8,13 @@ from typing import Protocol
 import attrs
 
 from clutch.relay.cache import Cache
+from clutch.relay.errors import MalformedTrack
 from clutch.relay.flow import Flow, News
 from clutch.relay.timers import Timer
 from clutch.wire.moqt.codes import DoneStatus
 from clutch.wire.moqt.data import Object, Status
 from clutch.wire.moqt.names import FullTrackName, Location
-from clutch.wire.moqt.properties import NONE, Properties
+from clutch.wire.moqt.properties import NONE, Properties, PropertyType
 
 CAPABILITY_PROPERTY = 0x3841
 """The track property that says what a track carries, as ``voice/opus``: bytes, application range."""
@@ -40,9 +41,6 @@ class Source(Protocol):
 
     def new_group(self, after: int) -> None:
         """A subscriber would like a new group (NEW_GROUP_REQUEST)."""
-
-    def thrown_out(self, status: DoneStatus, reason: str) -> None:
-        """The relay takes nothing more from it; it is not a source any more."""
 
 
 class Sink(Protocol):
@@ -90,6 +88,8 @@ class Track:
     objects: int = 0
     """How many ever came; for the status."""
     _wanted: bool = False
+    _group_wanted: int = -1
+    """The new group that was asked for last (NEW_GROUP_REQUEST)."""
 
     @property
     def live(self) -> bool:
@@ -125,6 +125,28 @@ class Track:
             for source in tuple(self.sources):
                 source.wanted(wanted)
 
+    def want_group(self, after: int) -> None:
+        """A subscriber would like a new group: ask the publishers, unless it is there or asked for already.
+
+        `after`: the largest group that it knows, plus one (NEW_GROUP_REQUEST, section 10.2.13).
+        """
+        current = self.largest.group if self.largest is not None else -1
+        if self.properties.number(PropertyType.DYNAMIC_GROUPS) != 1 or 0 < after <= current:
+            return
+        if self._group_wanted > current and self._group_wanted >= after:
+            return
+        self._group_wanted = max(after, current + 1)
+        for source in tuple(self.sources):
+            source.new_group(after)
+
+    def check(self, group: int, number: int) -> None:
+        """Raises `MalformedTrack` for an object behind the last one of its group or of the track."""
+        cached = self.cache.groups.get(group)
+        if cached is not None and cached.final is not None and number > cached.final:
+            raise MalformedTrack(f"object {group}.{number} behind {cached.final}, the last of its group")
+        if self.final is not None and (group, number) > self.final:
+            raise MalformedTrack(f"object {group}.{number} behind the end of the track")
+
     def begin(self, flow: Flow) -> Flow:
         """A subgroup, or a datagram, begins."""
         self.cache.begin(flow)
@@ -134,14 +156,14 @@ class Track:
         self, flow: Flow, objects: Sequence[Object], *, finish: bool = False, broken: int | None = None
     ) -> None:
         """Objects came, in order, or the end of the flow, or both: keep it, and pass it on to all."""
-        opening = flow.last is None
+        last = flow.last
         for item in objects:
             flow.objects.append(item)
             self.cache.grew(flow, item)
         self.objects += len(objects)
         flow.finished, flow.broken = finish, broken
         self._note(flow, objects)
-        news = News(flow, objects, opening)
+        news = News(flow, self.number, objects, None if last is None else last.object)
         for sink in tuple(self.sinks):
             sink.take(news)
 

@@ -8,10 +8,12 @@ import pytest
 
 from tests.bench import rtpengine
 from tests.bench.__main__ import Row, table_line
+from tests.bench.bench_wan import once
 from tests.bench.cpu import Spent
 from tests.bench.load import Voice, build_programs, pcmu
 from tests.bench.rounds import NOTHING, RTPENGINE, Contender, Results, Round, Scene, Turn, planes, play
 from tests.bench.stage import obstacle
+from tests.bench.wan import open_line
 
 PLANE = Contender("plane", "forwarder", ("udp", "answer"))
 
@@ -114,3 +116,13 @@ def test_a_row_shows_its_rounds_and_its_peer() -> None:
 
 def test_a_scene_says_what_it_offers() -> None:
     assert TURN.scene.packets_per_second == 100_000
+
+
+@pytest.mark.skipif(bool(obstacle()), reason=obstacle())
+def test_a_long_line_delays_both_protocols() -> None:
+    for way in ("tcp one", "media object"):
+        with open_line(20.0, 0.0, 1) as line:
+            delays = once(line, way, 2, 3.0)
+            assert line.link.ask("how was it")["lost"] == 0
+        assert delays
+        assert min(delays) >= 40.0

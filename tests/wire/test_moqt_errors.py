@@ -20,12 +20,14 @@ from clutch.wire.moqt.data import (
     encode_subgroup_header,
     stream_kind,
 )
-from clutch.wire.moqt.drafts import DRAFT16, DRAFT18, Draft
+from clutch.wire.moqt.drafts import DRAFT16, DRAFT18, DRAFT20, Draft
 from clutch.wire.moqt.errors import LocalProtocolError, RemoteProtocolError
 from clutch.wire.moqt.fetch import FetchObject, FetchParser, FetchWriter
 from clutch.wire.moqt.framing import ControlParser
 from clutch.wire.moqt.messages import (
+    Fetch,
     Goaway,
+    JoiningFetch,
     Message,
     PublishNamespace,
     PublishOk,
@@ -33,7 +35,9 @@ from clutch.wire.moqt.messages import (
     RequestOk,
     RequestUpdate,
     Setup,
+    StandaloneFetch,
     Subscribe,
+    SubscribeOk,
     SubscribeTracks,
     Unsubscribe,
 )
@@ -110,12 +114,29 @@ def test_messages_of_draft_18(payload: str, code: SessionError) -> None:
         ("04: 04 07 01 09 03 05 05 05", VIOLATION),  # LARGEST_OBJECT with too much
         ("20: 01 02 05 05 01 78", VIOLATION),  # more setup parameters than announced
         ("20: 02 02 05", VIOLATION),  # fewer
+        ("04: 04 07 00 02 00", VIOLATION),  # a track with DELIVERY_TIMEOUT 0
         ("6f00: 00", VIOLATION),  # SETUP is of later drafts
         ("4051: 02 00 00", VIOLATION),
     ],
 )
 def test_messages_of_draft_16(payload: str, code: SessionError) -> None:
     refused(DRAFT16, payload, code)
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (f"03: 04 {NAME} 01 21 05 00 00 00 00 00", VIOLATION),  # a filter of five numbers
+        (f"03: 04 {NAME} 01 21 0b 01 00 ffffffffffffffffff", VIOLATION),  # that ends behind 2^64
+        (f"03: 04 {NAME} 01 29 00", VIOLATION),  # TRACK_PROPERTY_FILTER in SUBSCRIBE
+        (f"03: 04 {NAME} 02 23 00 00 00", VIOLATION),  # FILL_PARAMETERS twice
+        ("1e: 00", VIOLATION),  # PUBLISH_OK is of earlier drafts
+        ("07: 01 10 01", VIOLATION),  # and has no FORWARD any more
+        ("10: 00 00 05", VIOLATION),  # nor has GOAWAY a request ID
+    ],
+)
+def test_messages_of_draft_20(payload: str, code: SessionError) -> None:
+    refused(DRAFT20, payload, code)
 
 
 def refused(draft: Draft, payload: str, code: SessionError) -> None:
@@ -288,7 +309,12 @@ def test_malformed_tracks_are_no_errors_of_the_session(items: str, malformed: bo
         (DRAFT18, Subscribe(4, TRACK, Parameters(authorization=(Token(AliasType.REGISTER, 1),)))),
         (DRAFT18, Subscribe(4, TRACK, Parameters(authorization=(Token.of(b"x" * 65_535),)))),
         (DRAFT18, RequestError_(0x34)),
+        (DRAFT18, Subscribe(4, TRACK, Parameters(filter=Filter(FilterType.RELATIVE_START, groups=1)))),
+        (DRAFT20, Subscribe(4, TRACK, Parameters(filter=Filter(FilterType.RELATIVE_START)))),
+        (DRAFT20, Fetch(4, JoiningFetch(2, 1))),
+        (DRAFT20, Fetch(4, StandaloneFetch(TRACK, Location(5, 0), Location(4, 0)))),
         (DRAFT18, Goaway("x" * 8193)),
+        (DRAFT18, Goaway("ä")),
         (DRAFT18, RequestOk(properties=Properties(((4, 1), (2, 1))))),
         (DRAFT18, RequestOk(properties=Properties(((4, b""),)))),
         (DRAFT18, RequestOk(properties=Properties(((5, 1),)))),
@@ -304,6 +330,8 @@ def test_what_draft_16_has_no_word_for_is_left_out() -> None:
     full = Subscribe(4, TRACK, Parameters(rendezvous_timeout_ms=5, forward=True))
     assert DRAFT16.encode(full) == DRAFT16.encode(Subscribe(4, TRACK, Parameters(forward=True)))
     assert DRAFT16.encode(Goaway("x", 5, 7)) == DRAFT16.encode(Goaway("x"))
+    timeless = SubscribeOk(7, properties=Properties.of((2, 0), (4, 1)), request_id=4)
+    assert DRAFT16.encode(timeless).endswith(b"\x04\x07\x00\x04\x01")
     update = RequestUpdate(6, Parameters(), existing_request_id=4)
     assert DRAFT18.encode(update) == DRAFT18.encode(RequestUpdate(6))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -17,8 +19,10 @@ from clutch.wire.moqt.data import (
     encode_object,
     encode_subgroup_header,
 )
-from clutch.wire.moqt.drafts import DRAFT16, DRAFT18, DRAFTS, Draft
+from clutch.wire.moqt.drafts import DRAFT16, DRAFT18, DRAFT20, DRAFTS, Draft
+from clutch.wire.moqt.errors import RemoteProtocolError
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject, FetchParser, FetchWriter
+from clutch.wire.moqt.fetch_filter import WHATEVER_IS_LAST
 from clutch.wire.moqt.framing import ControlParser
 from clutch.wire.moqt.messages import (
     Fetch,
@@ -37,6 +41,7 @@ from clutch.wire.moqt.messages import (
     PublishNamespaceCancel,
     PublishNamespaceDone,
     PublishOk,
+    PublishStateNotify,
     Redirect,
     RequestError_,
     RequestOk,
@@ -52,7 +57,15 @@ from clutch.wire.moqt.messages import (
     Unsubscribe,
 )
 from clutch.wire.moqt.names import FullTrackName, Location
-from clutch.wire.moqt.parameters import AliasType, Filter, FilterType, GroupOrder, Parameters, Token
+from clutch.wire.moqt.parameters import (
+    AliasType,
+    Filter,
+    FilterType,
+    GroupOrder,
+    Parameters,
+    RangeFilter,
+    Token,
+)
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.setup import Options
 
@@ -69,6 +82,11 @@ SUBSCRIBED = Parameters(
 )
 LARGEST = Parameters(largest=Location(300, 2), expires_ms=5)
 TAGGED = Properties.of((0x3841, b"v"), (0x0E, 3))
+
+
+def starting(type_: FilterType, **fields: Any) -> Parameters:
+    return Parameters(filter=Filter(type_, **fields))
+
 
 MESSAGES_18: list[tuple[str, str, Message]] = [
     ("af00", "", Setup(Options())),
@@ -186,6 +204,47 @@ MESSAGES_16: list[tuple[str, str, Message]] = [
     ("0e", "00", NamespaceDone(())),
 ]
 
+MESSAGES_20: list[tuple[str, str, Message]] = [
+    ("af00", "06 05 02 09", Setup(Options(max_filter_ranges=5, max_request_updates=9))),
+    ("10", "00 64", Goaway("", 100)),
+    (
+        "03",
+        f"04 {NAME} 04  21 04 03 04 06 07  02 02 21 01  02 02 00 03  01 02 00 09",
+        Subscribe(
+            4,
+            TRACK,
+            Parameters(
+                filter=Filter(FilterType.ABSOLUTE_RANGE, Location(3, 4), 9, 7),
+                fill=b"\x21\x01",
+                range_filters=(RangeFilter(0x25, b"\0\x03"), RangeFilter(0x26, b"\0\x09")),
+            ),
+        ),
+    ),
+    ("03", f"04 {NAME} 01  21 01 00", Subscribe(4, TRACK, starting(FilterType.NEXT_GROUP))),
+    ("03", f"04 {NAME} 01  21 02 00 00", Subscribe(4, TRACK, starting(FilterType.LARGEST_OBJECT))),
+    ("03", f"04 {NAME} 01  21 01 02", Subscribe(4, TRACK, starting(FilterType.RELATIVE_START, groups=2))),
+    (
+        "02",
+        "06 01 21 00",
+        RequestUpdate(6, starting(FilterType.ABSOLUTE_START, start=Location(0, 0))),
+    ),
+    ("22", "02 09 03 04 07 00", PublishStateNotify(Parameters(largest=Location(3, 4), forward=False))),
+    (
+        "16",
+        f"08 {NAME} 02 20 05 01 04 01 00 01 02",
+        Fetch(8, StandaloneFetch(TRACK, Location(1, 0), Location(2, 3)), Parameters(subscriber_priority=5)),
+    ),
+    ("16", f"08 {NAME} 01 21 03 01 00 01", Fetch(8, StandaloneFetch(TRACK, Location(1, 0), Location(2, 0)))),
+    (
+        "16",
+        f"08 {NAME} 01 21 01 03",
+        Fetch(8, StandaloneFetch(TRACK, Location(0, 0), WHATEVER_IS_LAST, groups=3)),
+    ),
+    ("18", "00 02 04 00", FetchOk(end_of_track=False, end=Location(2, 5))),
+    ("18", "00 02 ffffffffffffffffff 00", FetchOk(end_of_track=False, end=Location(2, 0))),
+    ("05", "36 00 00", RequestError_(RequestError.INVALID_FILTER)),
+]
+
 
 def framed(type_: str, payload: str) -> bytes:
     data = bytes.fromhex(payload)
@@ -194,7 +253,9 @@ def framed(type_: str, payload: str) -> bytes:
 
 @pytest.mark.parametrize(
     ("draft", "type_", "payload", "message"),
-    [(DRAFT18, *vector) for vector in MESSAGES_18] + [(DRAFT16, *vector) for vector in MESSAGES_16],
+    [(DRAFT18, *vector) for vector in MESSAGES_18]
+    + [(DRAFT16, *vector) for vector in MESSAGES_16]
+    + [(DRAFT20, *vector) for vector in MESSAGES_20],
 )
 def test_messages(draft: Draft, type_: str, payload: str, message: Message) -> None:
     data = framed(type_, payload)
@@ -202,9 +263,10 @@ def test_messages(draft: Draft, type_: str, payload: str, message: Message) -> N
     assert draft.encode(message) == data
 
 
-@pytest.mark.parametrize("draft", DRAFTS.values())
-def test_a_stream_of_messages_in_single_bytes(draft: Draft) -> None:
-    vectors = MESSAGES_18 if draft is DRAFT18 else MESSAGES_16
+@pytest.mark.parametrize(
+    ("draft", "vectors"), [(DRAFT16, MESSAGES_16), (DRAFT18, MESSAGES_18), (DRAFT20, MESSAGES_20)]
+)
+def test_a_stream_of_messages_in_single_bytes(draft: Draft, vectors: list[tuple[str, str, Message]]) -> None:
     parser = ControlParser(draft)
     found = []
     for type_, payload, _ in vectors:
@@ -331,6 +393,13 @@ def test_fetched_objects(draft: Draft, column: int) -> None:
     parser = FetchParser(draft, lambda request_id: request_id != 4)
     assert parser.feed(data) == [row[0] for row in FETCHED]
     assert parser.request_id == 4
+
+
+def test_ranges_that_timed_out_are_draft_20s() -> None:
+    stream = bytes.fromhex("05 04 820c 0c 05")
+    assert FetchParser(DRAFT20, lambda _: False).feed(stream) == [EndOfRange(12, 5, unknown=True)]
+    with pytest.raises(RemoteProtocolError):
+        FetchParser(DRAFT18, lambda _: False).feed(stream)
 
 
 def test_fetched_groups_in_descending_order() -> None:

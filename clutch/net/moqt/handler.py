@@ -40,7 +40,10 @@ class MoqtHandler(Protocol):
         """The peer has answered a request of this side; after a `RequestError_` it is over."""
 
     def updated(self, session: MoqtSession, request: Request, parameters: Parameters) -> UpdateAnswer:
-        """The peer wants other parameters. After a `Refusal` the request is over, as the draft demands."""
+        """The peer wants other parameters; not called before its request is accepted.
+
+        After a `Refusal` the request is over, as the draft demands, unless this side is the subscriber.
+        """
 
     def update_answered(
         self, session: MoqtSession, request: Request, message: RequestOk | RequestError_

@@ -64,7 +64,7 @@ class MoqtSession:
     over: bool = attrs.field(init=False, default=False)
     _core: Session = attrs.field(init=False, repr=False)
     _link: Link = attrs.field(init=False, repr=False)
-    _timers: Timers = attrs.field(init=False, repr=False)
+    _timers: Timers = attrs.field(init=False, factory=Timers, repr=False)
     _inbox: Inbox = attrs.field(init=False, repr=False)
     unfinished: dict[SubgroupWriter | FetchStream, None] = attrs.field(init=False, factory=dict, repr=False)
     """Not for handlers: streams whose FIN waits for room."""
@@ -303,7 +303,7 @@ class MoqtSession:
             self.close(SessionError.INTERNAL_ERROR, "internal error")
 
     async def run(self) -> None:
-        """Keep the deadlines until the session is over. Start it once the session is open."""
+        """Keep the deadlines until the session is over. It may start before the engine opens the session."""
         while not self.over:
             self._alarm = trio.Event()
             deadline = self.deadline()
@@ -370,8 +370,11 @@ class MoqtSession:
         if isinstance(context, Channel):
             self._core.was_stopped(context, code)
             self.tell()
-        elif isinstance(context, SubgroupWriter | FetchStream):
+        elif isinstance(context, SubgroupWriter):
             self.written(context)
+        elif isinstance(context, FetchStream) and not context.over:  # who wants no objects wants no fetch
+            self._core.requests.gone(context.request, self.draft.reset_codes.from_wire(code))
+            self.tell()
 
     def writable(self) -> None:
         """See `SessionHandler.writable`."""
@@ -432,8 +435,7 @@ class MoqtSession:
                 self.tokens = tokens
                 handler.ready(self)
             case events.Requested(request):
-                if request.open:
-                    handler.requested(self, request)
+                handler.requested(self, request)
             case events.Answered(request, message):
                 if request.state is State.ENDED:
                     self._abandon(request, ResetCode.CANCELLED)
@@ -463,11 +465,12 @@ class MoqtSession:
                 self.close(code, reason)
 
     def _answer_update(self, request: Request, answer: Parameters | Refusal | None) -> None:
-        if isinstance(answer, Refusal):
-            self._abandon(request, ResetCode.CANCELLED)
-            self._core.requests.answer_update(request, answer)
-        else:
+        if not isinstance(answer, Refusal):
             self._core.requests.answer_update(request, parameters=answer or NONE)
+            return
+        if request.publisher:
+            self._abandon(request, ResetCode.CANCELLED)
+        self._core.requests.answer_update(request, answer)
 
     def watch(self) -> None:
         """Not for handlers: a deadline may be new."""

@@ -26,7 +26,7 @@ from aioquic.quic.events import (
 
 from clutch.net.quic.aioquic_private import Http3
 from clutch.net.quic.engine import Closed, Incoming, Refused, SessionHandler, Target
-from clutch.net.quic.h3_streams import StreamEvent, Streams
+from clutch.net.quic.h3_streams import LINGER_S, StreamEvent, Streams
 from clutch.net.quic.layer import Carrier
 from clutch.net.quic.session import Framing, Session
 from clutch.wire.webtransport import (
@@ -54,8 +54,6 @@ MAX_BUFFERED = 64 << 10
 """Bytes of incomplete frames of HTTP/3, on all streams; also of requests before the peer's settings."""
 _MAX_REASON = 512
 """Bytes of the body of a refusal that are read."""
-LINGER_S = 2.0
-"""After the end of the session the connection is closed in any case."""
 
 
 def _decode(code: int) -> int:

@@ -25,6 +25,10 @@ from clutch.wire.webtransport import (
 StreamEvent: TypeAlias = StreamDataReceived | StreamReset | StopSendingReceived
 
 H3_DATAGRAM_ERROR = 0x33
+LINGER_S = 2.0
+"""After the end of the session the connection is closed in any case."""
+_GONE = (ErrorCode.WT_SESSION_GONE, ErrorCode.H3_CONNECT_ERROR)
+"""How streams are given up because their session is over: as the draft says, and by Chromium 156."""
 
 
 @attrs.frozen
@@ -113,10 +117,15 @@ class Streams:
         session.mute = False
         if isinstance(event, StreamDataReceived):
             session.on_data(event.stream_id, event.data, event.end_stream)
-        elif isinstance(event, StreamReset):
-            session.on_reset(event.stream_id, event.error_code)
+            return
+        code: int | None = event.error_code
+        if code in _GONE:  # the end of the session itself may come later
+            code = None
+            self._carrier.close_in(LINGER_S, ErrorCode.H3_NO_ERROR, "")
+        if isinstance(event, StreamReset):
+            session.on_reset(event.stream_id, code)
         else:
-            session.on_stop(event.stream_id, event.error_code)
+            session.on_stop(event.stream_id, code)
 
     def _on_early(self, event: StreamEvent, stream: EarlyStream) -> None:
         """Something about a stream whose session is not known, or not up."""

@@ -29,6 +29,7 @@ from clutch.net.quic.engine import (
     QuicStream,
     Refused,
     SessionHandler,
+    Stats,
     Target,
 )
 
@@ -123,6 +124,7 @@ class MemorySession:
     twin: MemorySession = attrs.field(init=False, repr=False)
     _credit: float = attrs.field(init=False, default=math.inf)
     _refused: bool = attrs.field(init=False, default=False)
+    _sent_bytes: int = attrs.field(init=False, default=0, repr=False)
     _waiting: dict[MemoryStream, None] = attrs.field(init=False, factory=dict, repr=False)
     _mail: deque[tuple[float, Callable[..., None], tuple[Any, ...]]] = attrs.field(
         init=False, factory=deque, repr=False
@@ -145,6 +147,11 @@ class MemorySession:
         if self._refused and not self.over and 2 * self.unsent <= self.limits.session_unsent:
             self._refused = False
             self._arrive(self.handler.writable, to=self)
+
+    @property
+    def stats(self) -> Stats:
+        """See `QuicSession.stats`."""
+        return Stats(self._sent_bytes, self.twin._sent_bytes, 0, self.latency_s + self.twin.latency_s)
 
     @property
     def due(self) -> float | None:
@@ -244,6 +251,7 @@ class MemorySession:
             if not stream._chunks:
                 del self._waiting[stream]
             self._credit -= len(data)
+            self._sent_bytes += len(data)
             stream.unsent -= len(data)
             self.unsent -= len(data)
             self.twin._arrive(self.twin._received, stream.twin, data, fin)

@@ -107,6 +107,8 @@ class Stream:
 
     def prioritise(self, priority: int) -> None:
         """See `QuicStream.prioritise`."""
+        if not self._session._over:
+            self._session._carrier.quic.prioritise(self.number, priority)
 
     @property
     def _writes(self) -> bool:
@@ -238,17 +240,19 @@ class Session:
             if data or fin:
                 self._guard(self._handler.received, stream, data, fin)
 
-    def on_reset(self, stream_id: int, code: int) -> None:
-        """RESET_STREAM."""
+    def on_reset(self, stream_id: int, code: int | None) -> None:
+        """RESET_STREAM. None: because the session is over, of which the handler will hear instead."""
         if (stream := self._stream(stream_id)) is not None and not stream._read_over:
             stream._read_over = True
-            self._guard(self._handler.was_reset, stream, self._framing.decode(code))
+            if code is not None:
+                self._guard(self._handler.was_reset, stream, self._framing.decode(code))
 
-    def on_stop(self, stream_id: int, code: int) -> None:
-        """STOP_SENDING."""
+    def on_stop(self, stream_id: int, code: int | None) -> None:
+        """STOP_SENDING. None: as in `on_reset`."""
         if (stream := self._stream(stream_id)) is not None:
             stream._write_over = True
-            self._guard(self._handler.was_stopped, stream, self._framing.decode(code))
+            if code is not None:
+                self._guard(self._handler.was_stopped, stream, self._framing.decode(code))
 
     def on_datagram(self, data: bytes) -> None:
         """A datagram, without its framing."""

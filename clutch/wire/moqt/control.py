@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from clutch.wire.moqt import parameter_tables
 from clutch.wire.moqt.codes import CodeTable, DoneStatus, RequestError
 from clutch.wire.moqt.errors import violation
+from clutch.wire.moqt.fetch_filter import join_fetch, split_fetch
 from clutch.wire.moqt.fields import Reader, Writer
 from clutch.wire.moqt.layout import (
+    END,
+    END_INCLUSIVE,
     END_OF_TRACK,
-    LOCATION_END,
     NAME,
     PROPERTIES,
+    PROPERTIES_16,
     REASON,
     REDIRECT,
     RETRY,
@@ -41,6 +46,7 @@ from clutch.wire.moqt.messages import (
     PublishNamespaceCancel,
     PublishNamespaceDone,
     PublishOk,
+    PublishStateNotify,
     RequestError_,
     RequestOk,
     RequestsBlocked,
@@ -53,8 +59,9 @@ from clutch.wire.moqt.messages import (
     TrackStatus,
     Unsubscribe,
 )
+from clutch.wire.moqt.parameter_codec import ParameterTable
 from clutch.wire.moqt.setup import Options
-from clutch.wire.moqt.setup_codec import options_pairs, read_options
+from clutch.wire.moqt.setup_codec import NAMES_16, NAMES_18, NAMES_20, options_pairs, read_options
 
 SETUP = 0x2F00
 """Type of SETUP, and so of the control stream, from draft 17 on."""
@@ -66,36 +73,70 @@ _ANSWERS_16 = ("REQUEST_UPDATE_OK", "TRACK_STATUS_OK", "SUBSCRIBE_NAMESPACE_OK",
 _ANSWERS_18 = (*_ANSWERS_16, "PUBLISH_OK", "SUBSCRIBE_TRACKS_OK")
 
 
-def _options_18(reader: Reader) -> Options:
-    return read_options(reader.pairs(), reader.integer, request_ids=False)
+def _options(names: Mapping[int, str], *, counted: bool = False) -> tuple[Field]:
+    def read(reader: Reader) -> Options:
+        count = reader.varint() if counted else None
+        pairs = reader.pairs()
+        if count is not None and len(pairs) != count:
+            raise violation(f"{len(pairs)} setup parameters, not {count}")
+        return read_options(pairs, reader.integer, names)
 
+    def write(writer: Writer, options: Options) -> None:
+        pairs = options_pairs(options, writer.integer, names)
+        if counted:
+            writer.varint(len(pairs))
+        writer.pairs(pairs)
 
-def _put_options_18(writer: Writer, options: Options) -> None:
-    writer.pairs(options_pairs(options, writer.integer, request_ids=False))
-
-
-def _options_16(reader: Reader) -> Options:
-    count = reader.varint()
-    pairs = reader.pairs()
-    if len(pairs) != count:
-        raise violation(f"{len(pairs)} setup parameters, not {count}")
-    return read_options(pairs, reader.integer, request_ids=True)
-
-
-def _put_options_16(writer: Writer, options: Options) -> None:
-    pairs = options_pairs(options, writer.integer, request_ids=True)
-    writer.varint(len(pairs))
-    writer.pairs(pairs)
+    return (Field("options", read, write),)
 
 
 def layouts_18() -> tuple[Layout, ...]:
     """Draft 18, section 10."""
     table = parameter_tables.DRAFT_18
-    errors, statuses = CodeTable(RequestError), CodeTable(DoneStatus)
-    answer = (parameters(table, *_ANSWERS_18), PROPERTIES)
     return (
-        Layout(SETUP, "SETUP", Setup, (Field("options", _options_18, _put_options_18),)),
+        # Still in the list of types, though REQUEST_OK is what is written: read like it.
+        Layout(0x1E, "PUBLISH_OK", RequestOk, (parameters(table, *_ANSWERS_18), PROPERTIES)),
+        *_with_request_streams(table, NAMES_18),
         Layout(0x10, "GOAWAY", Goaway, (URI, number("timeout_ms"), optional_number("request_id"))),
+        Layout(0x16, "FETCH", Fetch, (_ID, range_(0), parameters(table, "FETCH"))),
+        Layout(0x18, "FETCH_OK", FetchOk, (END_OF_TRACK, END, parameters(table, "FETCH_OK"), PROPERTIES)),
+    )
+
+
+def layouts_20() -> tuple[Layout, ...]:
+    """Draft 20, as far as it is known: the editor's copy of 2026-08-21, and for FETCH the proposal #1673."""
+    table = parameter_tables.DRAFT_20
+    return (
+        *_with_request_streams(table, NAMES_20),
+        Layout(0x10, "GOAWAY", Goaway, (URI, number("timeout_ms"))),
+        Layout(
+            0x16,
+            "FETCH",
+            Fetch,
+            (_ID, track("name", 0), parameters(table, "FETCH")),
+            join=join_fetch,
+            split=split_fetch,
+        ),
+        Layout(
+            0x18,
+            "FETCH_OK",
+            FetchOk,
+            (END_OF_TRACK, END_INCLUSIVE, parameters(table, "FETCH_OK"), PROPERTIES),
+        ),
+        Layout(
+            0x22,
+            "PUBLISH_STATE_NOTIFY",
+            PublishStateNotify,
+            (parameters(table, "PUBLISH_STATE_NOTIFY"),),
+        ),
+    )
+
+
+def _with_request_streams(table: ParameterTable, names: Mapping[int, str]) -> tuple[Layout, ...]:
+    """What drafts 18 and 20 have in common."""
+    errors, statuses = CodeTable(RequestError), CodeTable(DoneStatus)
+    return (
+        Layout(SETUP, "SETUP", Setup, _options(names)),
         Layout(0x3, "SUBSCRIBE", Subscribe, (_ID, track("name", 0), parameters(table, "SUBSCRIBE"))),
         Layout(0x4, "SUBSCRIBE_OK", SubscribeOk, (_ALIAS, parameters(table, "SUBSCRIBE_OK"), PROPERTIES)),
         Layout(
@@ -104,19 +145,10 @@ def layouts_18() -> tuple[Layout, ...]:
             Publish,
             (_ID, track("name", 0), _ALIAS, parameters(table, "PUBLISH"), PROPERTIES),
         ),
-        # Still in the list of types, though REQUEST_OK is what is written: read like it.
-        Layout(0x1E, "PUBLISH_OK", RequestOk, answer),
-        Layout(0x7, "REQUEST_OK", RequestOk, answer),
+        Layout(0x7, "REQUEST_OK", RequestOk, (parameters(table, *_ANSWERS_18), PROPERTIES)),
         Layout(0x5, "REQUEST_ERROR", RequestError_, (code("code", errors), RETRY, REASON, REDIRECT)),
         Layout(0x2, "REQUEST_UPDATE", RequestUpdate, (_ID, parameters(table, "REQUEST_UPDATE"))),
         Layout(0xB, "PUBLISH_DONE", PublishDone, (code("status", statuses), STREAM_COUNT, REASON)),
-        Layout(0x16, "FETCH", Fetch, (_ID, range_(0), parameters(table, "FETCH"))),
-        Layout(
-            0x18,
-            "FETCH_OK",
-            FetchOk,
-            (END_OF_TRACK, LOCATION_END, parameters(table, "FETCH_OK"), PROPERTIES),
-        ),
         Layout(0xD, "TRACK_STATUS", TrackStatus, (_ID, track("name", 0), parameters(table, "TRACK_STATUS"))),
         Layout(
             0x6,
@@ -165,7 +197,7 @@ def layouts_16() -> tuple[Layout, ...]:
         },
         {0x5: DoneStatus.EXPIRED, 0x6: DoneStatus.TOO_FAR_BEHIND},
     )
-    options = (Field("options", _options_16, _put_options_16),)
+    options = _options(NAMES_16, counted=True)
     return (
         Layout(0x20, "CLIENT_SETUP", Setup, options, {"client": True}),
         Layout(0x21, "SERVER_SETUP", Setup, options, {"client": False}),
@@ -179,7 +211,7 @@ def layouts_16() -> tuple[Layout, ...]:
             0x4,
             "SUBSCRIBE_OK",
             SubscribeOk,
-            (_ID, _ALIAS, parameters(table, "SUBSCRIBE_OK"), PROPERTIES),
+            (_ID, _ALIAS, parameters(table, "SUBSCRIBE_OK"), PROPERTIES_16),
         ),
         Layout(
             0x2,
@@ -192,7 +224,7 @@ def layouts_16() -> tuple[Layout, ...]:
             0x1D,
             "PUBLISH",
             Publish,
-            (_ID, track("name", 1), _ALIAS, parameters(table, "PUBLISH"), PROPERTIES),
+            (_ID, track("name", 1), _ALIAS, parameters(table, "PUBLISH"), PROPERTIES_16),
         ),
         Layout(0x1E, "PUBLISH_OK", PublishOk, (_ID, parameters(table, "PUBLISH_OK"))),
         Layout(0xB, "PUBLISH_DONE", PublishDone, (_ID, code("status", statuses), STREAM_COUNT, REASON)),
@@ -201,7 +233,7 @@ def layouts_16() -> tuple[Layout, ...]:
             0x18,
             "FETCH_OK",
             FetchOk,
-            (_ID, END_OF_TRACK, LOCATION_END, parameters(table, "FETCH_OK"), PROPERTIES),
+            (_ID, END_OF_TRACK, END, parameters(table, "FETCH_OK"), PROPERTIES_16),
         ),
         Layout(0x17, "FETCH_CANCEL", FetchCancel, (_ID,)),
         Layout(0xD, "TRACK_STATUS", TrackStatus, (_ID, track("name", 1), parameters(table, "TRACK_STATUS"))),

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import attrs
 
 from clutch.wire.moqt.codes import CodeTable, ResetCode
-from clutch.wire.moqt.control import layouts_16, layouts_18
+from clutch.wire.moqt.control import layouts_16, layouts_18, layouts_20
 from clutch.wire.moqt.errors import LocalProtocolError, violation
 from clutch.wire.moqt.layout import Layout
 from clutch.wire.moqt.messages import Message, RequestOk, Setup
-from clutch.wire.moqt.parameter_tables import DRAFT_16, DRAFT_18, ParameterTable
+from clutch.wire.moqt.parameter_codec import ParameterTable
+from clutch.wire.moqt.parameter_tables import DRAFT_16, DRAFT_18, DRAFT_20
 from clutch.wire.moqt.varint import QUIC, VI64, Varint
 
 
@@ -101,5 +102,10 @@ _RESET_16 = CodeTable(
 DRAFT16 = _draft(16, QUIC, DRAFT_16, _RESET_16, layouts_16())
 DRAFT18 = _draft(18, VI64, DRAFT_18, CodeTable(ResetCode), layouts_18())
 
-DRAFTS: Mapping[str, Draft] = {draft.alpn: draft for draft in (DRAFT18, DRAFT16)}
-"""By ALPN, the most wanted first."""
+# The text of draft 20 was not at hand: see `layouts_20`.
+DRAFT20 = _draft(20, VI64, DRAFT_20, CodeTable(ResetCode), layouts_20())
+
+DRAFTS: Mapping[str, Draft] = {draft.alpn: draft for draft in (DRAFT18, DRAFT16, DRAFT20)}
+"""By ALPN."""
+OFFERED = (DRAFT18.alpn, DRAFT16.alpn)
+"""What is offered unless told otherwise, the most wanted first."""

@@ -14,6 +14,8 @@ from clutch.wire.moqt.property_codec import put_properties, read_object_properti
 
 END_OF_NONEXISTENT = 0x8C
 END_OF_UNKNOWN = 0x10C
+END_OF_TIMED_OUT = 0x20C
+"""Draft 20's; to whoever fetches it is as good as unknown."""
 
 # Serialization flags.
 _SUBGROUP = 0x03
@@ -111,14 +113,16 @@ class FetchParser:
     def _read_item(self, data: bytes, offset: int, items: list[FetchObject | EndOfRange]) -> int:
         get = self._draft.integer.get
         flags, offset = get(data, offset)
-        if flags in (END_OF_NONEXISTENT, END_OF_UNKNOWN):
+        if flags in (END_OF_NONEXISTENT, END_OF_UNKNOWN) or (
+            flags == END_OF_TIMED_OUT and self._draft.number >= 20
+        ):
             # "The Group ID and Object ID fields are present": not their deltas, which could not name the
             # group of the object before.
             group, offset = get(data, offset)
             id_, offset = get(data, offset)
             before = self._prior or _NOTHING
             self._prior = before._replace(group=group, id=id_)
-            items.append(EndOfRange(group, id_, flags == END_OF_UNKNOWN))
+            items.append(EndOfRange(group, id_, flags != END_OF_NONEXISTENT))
             return offset
         if flags >= 0x80:
             raise violation(f"serialization flags {flags:#x} are unknown")

@@ -1,4 +1,4 @@
-"""Control messages, one class each, with the fields of draft 18 (section 10); what draft 16 has besides.
+"""Control messages, one class each, with the fields of draft 18 (section 10), and what others have besides.
 
 Draft 16 has one control stream, so its answers name their request: `request_id` of an answer is set there,
 and None from draft 18 on, where the stream says it.
@@ -144,6 +144,8 @@ class StandaloneFetch:
     start: Location
     end: Location
     """Group, and last object + 1; object 0: the whole group."""
+    groups: int | None = None
+    """Draft 20 only, and then `start` is {0, 0}: from so many groups before the next one on."""
 
 
 @attrs.frozen
@@ -233,10 +235,17 @@ class NamespaceDone:
 
 @attrs.frozen
 class PublishBlocked:
-    """PUBLISH_BLOCKED: a track that SUBSCRIBE_TRACKS asked for, but no stream is free for its PUBLISH."""
+    """PUBLISH_BLOCKED: a track that SUBSCRIBE_TRACKS asked for will not be published (no stream is free)."""
 
     suffix: Namespace
     name: bytes
+
+
+@attrs.frozen
+class PublishStateNotify:
+    """PUBLISH_STATE_NOTIFY of draft 20: a publisher tells what changed in a subscription; not answered."""
+
+    parameters: Parameters = _parameters.NONE
 
 
 @attrs.frozen
@@ -304,6 +313,7 @@ Message: TypeAlias = (
     | NamespaceFound
     | NamespaceDone
     | PublishBlocked
+    | PublishStateNotify
     | MaxRequestId
     | RequestsBlocked
     | Unsubscribe

@@ -47,6 +47,8 @@ class FilterType(IntEnum):
     LARGEST_OBJECT = 0x2
     ABSOLUTE_START = 0x3
     ABSOLUTE_RANGE = 0x4
+    RELATIVE_START = -1
+    """Draft 20 only, which numbers no types: so many groups before the next one."""
 
 
 @attrs.frozen
@@ -58,6 +60,21 @@ class Filter:
     """Of the absolute types."""
     end_group: int | None = None
     """Last group, inclusive, of ABSOLUTE_RANGE; at or after the start's."""
+    end_object: int | None = None
+    """Draft 20 only: last object, inclusive, of the last group; None: all of it."""
+    groups: int | None = None
+    """Of RELATIVE_START; 1: from the current group on."""
+
+
+@attrs.frozen
+class RangeFilter:
+    """One of draft 20's filters by subgroup, object ID, priority or property.
+
+    The value is not read: nothing here filters by ranges, and no MAX_FILTER_RANGES says otherwise.
+    """
+
+    type: int
+    value: bytes
 
 
 class GroupOrder(IntEnum):
@@ -92,6 +109,12 @@ class Parameters:
     """Largest known group + 1, or 0 if none is known."""
     prefix: Namespace | None = None
     """TRACK_NAMESPACE_PREFIX, in the update of a namespace subscription."""
+    fill: bytes | None = None
+    """FILL_PARAMETERS of draft 20, unread: a subscriber wants the past on a fetch stream of its own."""
+    range_filters: tuple[RangeFilter, ...] = ()
+    """Of draft 20."""
+    include_properties: bool | None = None
+    """Of draft 20; None means True: answers carry the track's properties."""
 
 
 NONE = Parameters()

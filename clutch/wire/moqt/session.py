@@ -90,23 +90,21 @@ class Session:
     def goaway(self, uri: str, timeout_ms: int, now: float) -> None:
         """Ask the peer to go; what it still asks is refused. Once, later calls do nothing.
 
-        After the timeout, if any, the session fails with GOAWAY_TIMEOUT.
+        After the timeout, if any, the session ends: with GOAWAY_TIMEOUT if a request is still open.
         """
         if self.link.client and uri:
             raise LocalProtocolError("a client has no URI to send a server to")
         if self.link.going_away or self.link.out is None:
             return
         self.link.going_away = True
-        streams = self.link.draft.request_streams
-        self.link.send(
-            self.link.out,
-            self.link.draft.encode(m.Goaway(uri, timeout_ms, self.link.peer_ids.next if streams else None)),
-        )
+        next_id = self.link.peer_ids.next if self.link.draft.request_streams else None
+        self.link.send(self.link.out, self.link.draft.encode(m.Goaway(uri, timeout_ms, next_id)))
         if timeout_ms:
-            error = RemoteProtocolError(
-                SessionError.GOAWAY_TIMEOUT, f"still here {timeout_ms} ms after GOAWAY"
-            )
-            self.link.timers.set("goaway", now + timeout_ms / 1000, lambda: self.link.fail(error))
+            self.link.timers.set("goaway", now + timeout_ms / 1000, self._not_gone)
+
+    def _not_gone(self) -> None:
+        code = SessionError.GOAWAY_TIMEOUT if self.requests.books.requests else SessionError.NO_ERROR
+        self.link.fail(RemoteProtocolError(code, "the timeout of GOAWAY is over"))
 
     def _handle(self, channel: Channel, messages: list[m.Message]) -> None:
         for message in messages:
@@ -115,9 +113,11 @@ class Session:
             elif channel is self._in:
                 self._control(channel, message)
             elif channel.request is None:
-                self.requests.asked(channel, message, on_stream=channel is not self._in)
-            else:
+                self.requests.asked(channel, message, on_stream=True)
+            elif self.link.draft.request_streams or not hasattr(message, "request_id"):
                 self.requests.about(channel.request, message)
+            else:
+                self._routed(message)
         if channel.parser.partial:
             self.link.timers.set(
                 channel, self.link.now + self.link.limits.message_s, lambda: self.link.slow("a message")
@@ -186,7 +186,7 @@ class Session:
             case m.SubscribeNamespace():
                 raise violation("SUBSCRIBE_NAMESPACE on the control stream")
             case _ if type(message) in KINDS:
-                self.requests.asked(channel, message, on_stream=channel is not self._in)
+                self.requests.asked(channel, message, on_stream=False)
             case _:
                 self._routed(message)
 

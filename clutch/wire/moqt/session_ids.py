@@ -8,7 +8,8 @@ from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.errors import RemoteProtocolError
 
 MAX_MISSING = 4096
-"""IDs that may have come before those below them: requests travel on streams of their own."""
+"""IDs that may have come before those below them: requests travel on streams of their own, and some of
+these are reset before they are read."""
 
 
 @attrs.define(eq=False)
@@ -41,11 +42,15 @@ class PeerIds:
                 SessionError.TOO_MANY_REQUESTS, f"request ID {request_id} is not below {self.maximum}"
             )
         self._beyond.add(request_id)
+        self._skip()
+        if len(self._beyond) > MAX_MISSING:
+            self._expected = min(self._beyond)
+            self._skip()
+
+    def _skip(self) -> None:
         while self._expected in self._beyond:
             self._beyond.remove(self._expected)
             self._expected += 2
-        if len(self._beyond) > MAX_MISSING:
-            raise _invalid(f"request ID {self._expected} was left out")
 
 
 @attrs.define(eq=False)

@@ -78,8 +78,8 @@ YES: Mapping[Kind, type] = {
 
 PREFIXES = (Kind.SUBSCRIBE_NAMESPACE, Kind.SUBSCRIBE_TRACKS)
 NAMESPACES = (*PREFIXES, Kind.PUBLISH_NAMESPACE)
-ENDED_BY_FIN = (*NAMESPACES, Kind.PUBLISH)
-"""What an asker takes back by finishing its side of the stream (section 6.1); others go on."""
+ENDED_BY_FIN = (*PREFIXES, Kind.PUBLISH)
+"""What an asker ends by finishing its side of the stream (sections 5.1 and 6.1); others go on."""
 TAKES_BACK: Mapping[type, frozenset[tuple[Kind, bool]]] = {
     m.Unsubscribe: frozenset({(Kind.SUBSCRIBE, False), (Kind.PUBLISH, True)}),
     m.FetchCancel: frozenset({(Kind.FETCH, False)}),
@@ -229,6 +229,6 @@ def merged(old: Parameters, new: Parameters) -> Parameters:
         **{
             name: value
             for name, value in attrs.asdict(new, recurse=False).items()
-            if value is not None and value != ()
+            if value is not None and (value or name != "authorization")
         },
     )

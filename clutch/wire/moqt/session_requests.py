@@ -30,6 +30,7 @@ from clutch.wire.moqt.session_request import (
     KINDS,
     LEGAL,
     NAMESPACES,
+    PREFIXES,
     Answer,
     Asking,
     From,
@@ -40,6 +41,8 @@ from clutch.wire.moqt.session_request import (
 )
 from clutch.wire.moqt.session_tokens import TokenCache
 
+MAX_UPDATES = 64
+"""Updates of the peer that may wait for the answer to their request."""
 _AWAY = Refusal(RequestError.GOING_AWAY, "this side is going away")
 
 
@@ -95,7 +98,7 @@ class Requests:
 
     def of(self, request_id: int) -> Request | None:
         """Draft 16: the request that an ID is of, also if the ID is of an update."""
-        return self._updates.get(request_id) or self.books.requests.get(request_id)
+        return self.books.requests.get(request_id) or self._updates.get(request_id)
 
     def accept(
         self,
@@ -136,6 +139,10 @@ class Requests:
             request.properties = properties
         if over:
             self._over(request)
+        elif request.kind is Kind.FETCH:
+            self.settle(request)
+        for update in list(request.updating):
+            self._ask_for(request, update)
 
     def reject(
         self,
@@ -157,7 +164,7 @@ class Requests:
     def finish(self, request: Request, status: int, reason: str = "", streams: int | None = None) -> None:
         """PUBLISH_DONE: this side has closed every stream of the subscription. Nothing if it is over.
 
-        `streams` is how many there were, by default those counted; None if even that is not known.
+        `streams` is how many there were, by default those counted.
         """
         if request.kind not in (Kind.SUBSCRIBE, Kind.PUBLISH) or not request.publisher:
             raise LocalProtocolError(f"PUBLISH_DONE for {request!r}")
@@ -182,13 +189,17 @@ class Requests:
         if existing is not None:
             self._updates[update.request_id] = request
         patience = now + self.link.limits.answer_s
-        self.link.timers.set(update, patience, lambda: self.link.slow("an answer to REQUEST_UPDATE"))
+        key = ("update", update.request_id)
+        self.link.timers.set(key, patience, lambda: self.link.slow("an answer to REQUEST_UPDATE"))
         self.link.ask(update.request_id, request, data)
 
     def answer_update(
         self, request: Request, refusal: Refusal | None = None, parameters: Parameters = NONE
     ) -> None:
-        """Answer the peer's oldest update. With a refusal the request is over, as the draft demands."""
+        """Answer the peer's oldest update.
+
+        With a refusal the request is over, as the draft demands; but not if this side is the subscriber.
+        """
         if not request.updating:
             raise LocalProtocolError(f"no update of {request!r} waits")
         update = request.updating.popleft()
@@ -197,13 +208,14 @@ class Requests:
             return
         if refusal is None:
             request.parameters = merged(merged(request.parameters, update.parameters), parameters)
-            request.prefix = update.parameters.prefix or request.prefix
+            if update.parameters.prefix is not None:
+                request.prefix = update.parameters.prefix
             self.link.say(request, m.RequestOk(parameters), request_id=request_id)
             return
         error = m.RequestError_(refusal.code, refusal.retry_ms, refusal.reason)
         if request.kind in (Kind.SUBSCRIBE, Kind.PUBLISH):
             self.link.say(request, error, request_id=request_id)
-            if request.publisher and request.state is State.ESTABLISHED:
+            if request.publisher:
                 self.finish(request, DoneStatus.UPDATE_FAILED, refusal.reason)
         else:
             self.link.say(request, error, request_id=request_id, fin=True)
@@ -354,28 +366,36 @@ class Requests:
 
     def _update_answered(self, request: Request, message: m.RequestOk | m.RequestError_) -> None:
         update = request.updates.popleft()
-        self.link.timers.clear(update)
+        self.link.timers.clear(("update", update.request_id))
         if isinstance(message, m.RequestOk):
             self.link.draft.check_answer("REQUEST_UPDATE", message)
             request.parameters = merged(merged(request.parameters, update.parameters), message.parameters)
-            request.prefix = update.parameters.prefix or request.prefix
+            if update.parameters.prefix is not None:
+                request.prefix = update.parameters.prefix
         self.link.events.append(UpdateAnswered(request, message))
 
     def _updated(self, request: Request, message: m.RequestUpdate) -> None:
         if self.link.draft.request_streams:
             self.link.peer_ids.use(message.request_id)
-        self.tokens.resolve(message.parameters.authorization)
-        request.updating.append(message)
-        prefix = message.parameters.prefix
-        if prefix is not None and request.kind not in (Kind.SUBSCRIBE_NAMESPACE, Kind.SUBSCRIBE_TRACKS):
+        request.tokens = self.tokens.resolve(message.parameters.authorization) or request.tokens
+        if message.parameters.prefix is not None and request.kind not in PREFIXES:
             raise violation(f"a prefix for {request.kind.name}")
+        request.updating.append(message)
+        if request.state is State.ESTABLISHED:
+            self._ask_for(request, message)
+        elif len(request.updating) > MAX_UPDATES:
+            self.reject(request, RequestError.EXCESSIVE_LOAD, "too many updates")
+            self.link.events.append(Cancelled(request, 0))
+
+    def _ask_for(self, request: Request, update: m.RequestUpdate) -> None:
+        """An update of the peer is to be answered: its request has been."""
+        prefix = update.parameters.prefix
         if prefix is not None and self.books.overlaps(request, prefix):
-            self.answer_update(
-                request, Refusal(RequestError.PREFIX_OVERLAP, "the prefix overlaps with another")
-            )
+            overlap = Refusal(RequestError.PREFIX_OVERLAP, "the prefix overlaps with another")
+            self.answer_update(request, overlap)
             self.link.events.append(Cancelled(request, 0))
         else:
-            self.link.events.append(Updated(request, message.parameters))
+            self.link.events.append(Updated(request, update.parameters))
 
     def _done(self, request: Request, message: m.PublishDone) -> None:
         request.done, request.state = message, State.DONE
@@ -422,7 +442,7 @@ class Requests:
         self.books.remove(request)
         self.link.timers.clear(request)
         for update in request.updates:
-            self.link.timers.clear(update)
+            self.link.timers.clear(("update", update.request_id))
             self._updates.pop(update.request_id, None)
         if request.channel is not self.link.out:
             self.link.send(request.channel, b"", fin=True)

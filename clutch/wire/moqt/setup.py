@@ -22,5 +22,9 @@ class Options:
     implementation: str | None = None
     max_request_id: int = 0
     """Draft 16 only: the peer's request IDs must stay below it."""
+    max_filter_ranges: int = 0
+    """Draft 20 only: ranges that a request of the peer may filter by."""
+    max_request_updates: int = 0
+    """Draft 20 only: unanswered REQUEST_UPDATEs that a request of the peer may have; 0: any number."""
     unknown: tuple[Property, ...] = ()
     """Options that nobody here knows; ignored, and written if set."""

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.errors import RemoteProtocolError, violation
 from clutch.wire.moqt.fields import Reader, Writer
-from clutch.wire.moqt.parameter_tables import read_token, write_token
+from clutch.wire.moqt.parameter_codec import read_token, write_token
+from clutch.wire.moqt.parameters import Token
 from clutch.wire.moqt.properties import Property
 from clutch.wire.moqt.setup import Options
 from clutch.wire.moqt.varint import Varint
 
 PATH = 0x01
-MAX_REQUEST_ID = 0x02
 AUTHORIZATION_TOKEN = 0x03
-MAX_AUTH_TOKEN_CACHE_SIZE = 0x04
 AUTHORITY = 0x05
 IMPLEMENTATION = 0x07
 
-_FIELDS = {
+_NAMES = {
     PATH: "path",
-    MAX_REQUEST_ID: "max_request_id",
     AUTHORIZATION_TOKEN: "authorization",
-    MAX_AUTH_TOKEN_CACHE_SIZE: "max_auth_token_cache_size",
+    0x04: "max_auth_token_cache_size",
     AUTHORITY: "authority",
     IMPLEMENTATION: "implementation",
 }
+NAMES_16 = _NAMES | {0x02: "max_request_id"}
+"""The options of a draft: by type, the field of `Options`."""
+NAMES_18 = _NAMES
+NAMES_20 = _NAMES | {0x06: "max_filter_ranges", 0x08: "max_request_updates"}
 
 # RFC 3986: path-abempty [ "?" query ], and authority, by their characters.
 _PCHAR = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})"
@@ -36,41 +38,38 @@ _PATH = re.compile(rf"(?:/{_PCHAR}*)*(?:\?(?:{_PCHAR}|[/?])*)?".encode())
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]]|%[0-9A-Fa-f]{2})+")
 
 
-def read_options(pairs: Iterable[Property], integer: Varint, *, request_ids: bool) -> Options:
-    """The options. Raises RemoteProtocolError; `request_ids`: MAX_REQUEST_ID is one of them (draft 16)."""
+def read_options(pairs: Iterable[Property], integer: Varint, names: Mapping[int, str]) -> Options:
+    """The options that a draft calls by these names. Raises RemoteProtocolError."""
     found: dict[str, Any] = {}
+    tokens: list[Token] = []
+    unknown: list[Property] = []
     for type_, value in pairs:
-        field = _FIELDS.get(type_)
-        if field is None or (type_ == MAX_REQUEST_ID and not request_ids):
-            found["unknown"] = (*found.get("unknown", ()), (type_, value))
+        field = names.get(type_)
+        if field is None:
+            unknown.append((type_, value))
         elif type_ == AUTHORIZATION_TOKEN and isinstance(value, bytes):
-            token = read_token(Reader(value, integer))
-            found[field] = (*found.get(field, ()), token)
+            tokens.append(read_token(Reader(value, integer)))
         elif field in found:
             raise violation(f"setup option {field} is there twice")
         else:
             found[field] = _READERS.get(type_, _same)(value)
-    return Options(**found)
+    return Options(**found, authorization=tuple(tokens), unknown=tuple(unknown))
 
 
-def options_pairs(options: Options, integer: Varint, *, request_ids: bool) -> tuple[Property, ...]:
+def options_pairs(options: Options, integer: Varint, names: Mapping[int, str]) -> tuple[Property, ...]:
     """The options as key-value pairs. Raises LocalProtocolError for a token that lacks something."""
     pairs: list[Property] = list(options.unknown)
-    for type_, text in (
-        (PATH, options.path),
-        (AUTHORITY, options.authority),
-        (IMPLEMENTATION, options.implementation),
-    ):
-        if text is not None:
-            pairs.append((type_, text.encode()))
-    if options.max_auth_token_cache_size:
-        pairs.append((MAX_AUTH_TOKEN_CACHE_SIZE, options.max_auth_token_cache_size))
-    if options.max_request_id and request_ids:
-        pairs.append((MAX_REQUEST_ID, options.max_request_id))
-    for token in options.authorization:
-        writer = Writer(integer)
-        write_token(writer, token)
-        pairs.append((AUTHORIZATION_TOKEN, writer.done()))
+    for type_, field in names.items():
+        value = getattr(options, field)
+        if type_ == AUTHORIZATION_TOKEN:
+            for token in value:
+                writer = Writer(integer)
+                write_token(writer, token)
+                pairs.append((type_, writer.done()))
+        elif isinstance(value, str):
+            pairs.append((type_, value.encode()))
+        elif value:
+            pairs.append((type_, value))
     return tuple(sorted(pairs, key=lambda pair: pair[0]))
 
 

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from clutch.net.errors import ConnectFailed
 from clutch.net.quic.engine import Closed, Refused
-from clutch.net.quic.h3 import LINGER_S
+from clutch.net.quic.h3_streams import LINGER_S
 from clutch.wire.webtransport import CloseSession, ErrorCode, to_http
 from tests.net.quic.web import OURS, ByHand, answer, frame, request, settings
 from tests.net.quic.world import Recorder, World
@@ -284,6 +284,27 @@ async def test_a_reset_of_the_connect_stream_ends_the_session(
     connect.reset(0x10C)
     await trio.sleep(0.1)
     assert world.accepted[0].end == Closed("peer", 0x10C, "CONNECT stream reset", application=False)
+
+
+async def test_streams_given_up_for_the_end_of_the_session_are_part_of_it(
+    autojump_clock: MockClock, world: World
+) -> None:
+    peer = await ByHand.connect(world)
+    peer.uni(settings(OURS))
+    connect = peer.bidi(request())
+    await trio.sleep(0.1)
+    theirs = world.accepted[0]
+    given, asked = peer.uni(UNI + b"x"), theirs.open.open_bidi(b"y")
+    assert asked is not None
+    await trio.sleep(0.1)
+    given.reset(ErrorCode.WT_SESSION_GONE)
+    peer.told.streams[-1].stop(ErrorCode.H3_CONNECT_ERROR)
+    await trio.sleep(0.1)
+    assert asked.write(b"late")
+    assert theirs.events[1:] == [("stream_opened", given.number), ("received", given.number, b"x", False)]
+    connect.write(frame(0, CloseSession(7).to_bytes()), fin=True)
+    await trio.sleep(0.1)
+    assert theirs.events[3:] == [("closed", Closed("peer", 7))]
 
 
 async def test_a_server_closes_the_session_and_leaves_the_connection_to_the_client(

@@ -1,0 +1,156 @@
+"""One track that a peer sends: by its PUBLISH, or in answer to our SUBSCRIBE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+import trio
+
+from clutch.relay.claims import Decision
+from clutch.relay.flow import Flow
+from clutch.relay.router import release
+from clutch.relay.track import Track
+from clutch.wire.moqt.codes import ResetCode
+from clutch.wire.moqt.data import Object, ObjectDatagram, SubgroupHeader
+
+
+@attrs.define(eq=False)
+class Uplink:
+    """The `Source` of a peer in a track."""
+
+    _idle: Callable[[bool], None]
+    """Called with True when nobody listens any more, and with False when somebody does."""
+    _new_group: Callable[[int], None]
+    _decisions: list[Decision]
+    """Of the owners of the namespace."""
+    track: Track = attrs.field(init=False)
+    feeds: dict[Feed, None] = attrs.field(factory=dict, repr=False)
+    """What is under way."""
+
+    def wanted(self, wanted: bool) -> None:
+        """See `Source.wanted`."""
+        self._idle(not wanted)
+
+    def new_group(self, after: int) -> None:
+        """See `Source.new_group`."""
+        self._new_group(after)
+
+    def open(self, header: SubgroupHeader) -> Feed:
+        """A subgroup stream begins."""
+        feed = Feed(self, header)
+        self.feeds[feed] = None
+        return feed
+
+    def datagram(self, datagram: ObjectDatagram) -> None:
+        """An object in a datagram. Raises `MalformedTrack`."""
+        track, item = self.track, datagram
+        track.check(item.group, item.id)
+        group = track.cache.groups.get(item.group)
+        if group is not None and any(
+            flow.datagram and flow.objects[0].id == item.id for flow in group.flows if flow.objects
+        ):
+            return  # of another publisher
+        flow = track.begin(
+            Flow(
+                item.group,
+                0,
+                trio.current_time(),
+                item.priority,
+                closes_group=item.end_of_group,
+                datagram=True,
+            )
+        )
+        track.append(flow, (Object(item.id, item.payload, item.properties, item.status),), finish=True)
+
+    def close(self) -> None:
+        """It sends no more: what was under way breaks off, the owners of the namespace are told."""
+        for feed in tuple(self.feeds):
+            feed.end(ResetCode.CANCELLED)
+        release(self._decisions)
+
+
+@attrs.define(eq=False)
+class Feed:
+    """One incoming subgroup stream.
+
+    What comes of it in one batch of packets goes on at once, together with its end: so a stream of one object
+    is one write for each subscriber.
+    """
+
+    _uplink: Uplink = attrs.field(repr=False)
+    _header: SubgroupHeader
+    _pending: list[Object] = attrs.field(factory=list, repr=False)
+    _flow: Flow | None = None
+    _shared: bool = False
+    """Another publisher sends the same subgroup, or has."""
+    _heard: int = -1
+    """The last object that came before a break."""
+
+    def objects(self, objects: Sequence[Object]) -> bool:
+        """Objects have come; they wait for `flush` or `end`. Whether they are the first that wait."""
+        first = not self._pending
+        self._pending += objects
+        return first
+
+    def flush(self) -> None:
+        """Pass on what has come. Raises `MalformedTrack`."""
+        if self._pending:
+            self._pass_on(finish=False, broken=None)
+
+    def end(self, code: int | None) -> None:
+        """Nothing more comes: it is complete (None), or was reset. Raises `MalformedTrack`."""
+        self._uplink.feeds.pop(self, None)
+        if self._flow is None and not self._pending:
+            return
+        self._pass_on(finish=code is None, broken=code)
+
+    def _pass_on(self, *, finish: bool, broken: int | None) -> None:
+        objects, self._pending = self._pending, []
+        track = self._uplink.track
+        if objects:
+            track.check(self._header.group, objects[-1].id)
+        flow = self._flow
+        if flow is None:
+            flow = self._begin(objects[0].id)
+        if self._shared:
+            objects = self._unheard(flow, objects)
+        if flow.over:
+            return
+        if broken is not None:
+            flow.feeds -= 1
+            if flow.feeds:
+                broken = None  # another publisher goes on
+        if objects or finish or broken is not None:
+            track.append(flow, objects, finish=finish, broken=broken)
+
+    def _begin(self, first: int) -> Flow:
+        header, track = self._header, self._uplink.track
+        subgroup = first if header.subgroup is None else header.subgroup
+        known = track.cache.flow(header.group, subgroup)
+        if known is not None and known.broken is None:
+            self._shared = True
+            known.feeds += 1
+            self._flow = known
+            return known
+        if known is not None and known.last is not None:  # it broke off: the rest goes on a new stream
+            self._shared, self._heard = True, known.last.object
+        self._flow = track.begin(
+            Flow(
+                header.group,
+                subgroup,
+                trio.current_time(),
+                header.priority,
+                first=header.first_object and known is None,
+                closes_group=header.end_of_group,
+                properties=header.properties,
+            )
+        )
+        return self._flow
+
+    def _unheard(self, flow: Flow, objects: list[Object]) -> list[Object]:
+        """Without what was sent before; nothing if that leaves a gap on the stream (section 11.4.3)."""
+        last = flow.last
+        heard = self._heard if last is None else last.object
+        new = [item for item in objects if item.id > heard]
+        return new if last is None or (new and new[0].id == heard + 1) else []
