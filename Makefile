@@ -43,6 +43,7 @@ bench: .venv/.test .venv/.peers
 
 fuzz: .venv/.test
 	@CC=clang $(BIN)/python -m tests.native.fuzz $(ARGS)
+	@$(BIN)/python -m tests.wire.moqt_fuzz $(ARGS)
 
 sanitize: .venv/.test
 	@$(BIN)/pytest -q tests/native/test_c_programs.py tests/native/test_fuzz.py

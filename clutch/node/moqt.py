@@ -81,6 +81,7 @@ def make_moqt(config: Config, network: Network) -> Moqt:
         (moqt.host, moqt.port),
         certificates,
         list(OFFERED),
-        limits=Limits(sessions=moqt.max_sessions, idle_s=moqt.idle_timeout_s),
+        relay.accept,
+        Limits(sessions=moqt.max_sessions, idle_s=moqt.idle_timeout_s),
     )
     return Moqt(relay, engine, gate, certificates, config)

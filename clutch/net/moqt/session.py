@@ -370,8 +370,11 @@ class MoqtSession:
         if isinstance(context, Channel):
             self._core.was_stopped(context, code)
             self.tell()
-        elif isinstance(context, SubgroupWriter | FetchStream):
+        elif isinstance(context, SubgroupWriter):
             self.written(context)
+        elif isinstance(context, FetchStream) and not context.over:  # who wants no objects wants no fetch
+            self._core.requests.gone(context.request, self.draft.reset_codes.from_wire(code))
+            self.tell()
 
     def writable(self) -> None:
         """See `SessionHandler.writable`."""

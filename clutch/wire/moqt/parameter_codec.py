@@ -82,11 +82,12 @@ class ParameterTable:
                 continue
             value = parameter.kind.read(reader)
             if parameter.field in _REPEATED:
-                value = (*found.get(parameter.field, ()), value)
+                found.setdefault(parameter.field, []).append(value)
             elif parameter.field in found:
                 raise violation(f"{parameter.field} is there twice")
-            found[parameter.field] = value
-        return Parameters(**found)
+            else:
+                found[parameter.field] = value
+        return Parameters(**found | {field: tuple(found[field]) for field in _REPEATED & found.keys()})
 
     def write(self, writer: Writer, parameters: Parameters, messages: frozenset[str]) -> None:
         """A block of parameters; those that this draft does not have are left out."""

@@ -10,6 +10,7 @@ from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.errors import RemoteProtocolError, violation
 from clutch.wire.moqt.fields import Reader, Writer
 from clutch.wire.moqt.parameter_codec import read_token, write_token
+from clutch.wire.moqt.parameters import Token
 from clutch.wire.moqt.properties import Property
 from clutch.wire.moqt.setup import Options
 from clutch.wire.moqt.varint import Varint
@@ -40,18 +41,19 @@ _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]]|%[0-9A-Fa-f]{2})
 def read_options(pairs: Iterable[Property], integer: Varint, names: Mapping[int, str]) -> Options:
     """The options that a draft calls by these names. Raises RemoteProtocolError."""
     found: dict[str, Any] = {}
+    tokens: list[Token] = []
+    unknown: list[Property] = []
     for type_, value in pairs:
         field = names.get(type_)
         if field is None:
-            found["unknown"] = (*found.get("unknown", ()), (type_, value))
+            unknown.append((type_, value))
         elif type_ == AUTHORIZATION_TOKEN and isinstance(value, bytes):
-            token = read_token(Reader(value, integer))
-            found[field] = (*found.get(field, ()), token)
+            tokens.append(read_token(Reader(value, integer)))
         elif field in found:
             raise violation(f"setup option {field} is there twice")
         else:
             found[field] = _READERS.get(type_, _same)(value)
-    return Options(**found)
+    return Options(**found, authorization=tuple(tokens), unknown=tuple(unknown))
 
 
 def options_pairs(options: Options, integer: Varint, names: Mapping[int, str]) -> tuple[Property, ...]:
