@@ -220,6 +220,7 @@ def test_datagrams(data: str) -> None:
         "05 04 8080 00",  # unknown flags
         "05 04 1c ffffffffffffffffff 00 80 00 08 00 00",  # group IDs overflow
         "05 04 1c 00 ffffffffffffffffff 80 00 00 00",  # object IDs overflow
+        "05 04 1f 00 ffffffffffffffffff 00 80 00 02 00",  # subgroup IDs overflow
         "05 04 808c 05 00 1c 00 00 80 00 5d 00 00 80 00 0d 00 00 00",  # subgroup of a datagram
     ],
 )
@@ -298,6 +299,7 @@ def test_malformed_tracks_are_no_errors_of_the_session(items: str, malformed: bo
         (DRAFT18, PublishNamespace(4, (b"a",) * 33)),
         (DRAFT18, Subscribe(4, FullTrackName((b"a",), b"x" * 4096))),
         (DRAFT18, Subscribe(1 << 64, TRACK)),
+        (DRAFT16, Subscribe(1 << 62, TRACK)),
         (DRAFT18, Subscribe(4, TRACK, Parameters(expires_ms=5))),
         (DRAFT18, Subscribe(4, TRACK, Parameters(subscriber_priority=256))),
         (DRAFT18, Subscribe(4, TRACK, Parameters(filter=Filter(FilterType.ABSOLUTE_START)))),
