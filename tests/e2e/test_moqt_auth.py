@@ -30,10 +30,10 @@ from clutch.node.config import (
 )
 from clutch.node.keys import prepare_keys
 from clutch.node.node import Node, open_node
-from clutch.wire.moqt.codes import RequestError, SessionError
+from clutch.wire.moqt.codes import DoneStatus, RequestError, SessionError
 from clutch.wire.moqt.messages import RequestError_
 from clutch.wire.moqt.names import FullTrackName
-from clutch.wire.moqt.parameters import Token
+from clutch.wire.moqt.parameters import Parameters, Token
 from clutch.wire.moqt.setup import Options
 from tests.e2e.processes import PATIENCE_S, clutch, events
 from tests.interop.node import running_node
@@ -209,6 +209,20 @@ async def test_a_token_that_ends_ends_its_session(tmp_path: Path, autojump_clock
         assert (end.code, end.reason) == (SessionError.EXPIRED_AUTH_TOKEN, "the token has expired")
         assert not long.calls("closed")
         assert world.gate == {"with_token": 2, "expired": 1}
+
+
+async def test_a_token_of_a_request_must_last_as_long(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with open_world(tmp_path) as world:
+        short = Parameters(authorization=(Token.of(world.token(publish="**", ttl=5)),))
+        kept, given_up = await world.come(world.token()), await world.come(world.token())
+        for peer in (kept, given_up):
+            request = peer.session.publish(UPLINK, short)
+            assert not isinstance(await peer.answer(), RequestError_)
+        given_up.session.finish(request, DoneStatus.TRACK_ENDED)
+        end = await kept.closed()
+        assert (end.code, end.reason) == (SessionError.EXPIRED_AUTH_TOKEN, "the token has expired")
+        await trio.sleep(10)
+        assert not given_up.calls("closed")
 
 
 async def test_a_revoked_token_ends_its_session(tmp_path: Path, autojump_clock: MockClock) -> None:
