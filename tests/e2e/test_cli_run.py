@@ -86,7 +86,7 @@ def test_every_mistake_in_a_file_and_on_the_line_is_named_at_once(folder: Path) 
         'sip.port = "5060": must be a whole number',
         "sip.prot: unknown key; did you mean sip.port?",
         "telephony: unknown key; known are node, sip, rtp, http, media, opus, recording, limits, moqt, "
-        "auth, log, dialplan",
+        "tracks, auth, log, dialplan",
     ]
     assert list(folder.iterdir()) == [file]
 
