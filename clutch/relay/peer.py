@@ -62,6 +62,8 @@ class Peer:
     session: MoqtSession = attrs.field(init=False, repr=False)
     grant: Grant | None = attrs.field(init=False, default=None)
     """What the token of the session allows; None before it has come."""
+    _own_grants: dict[Request, Grant] = attrs.field(init=False, factory=dict, repr=False)
+    """What the tokens of single requests allow."""
     roles: dict[Request, Role] = attrs.field(init=False, factory=dict, repr=False)
     subscribed: dict[FullTrackName, Subscription] = attrs.field(init=False, factory=dict, repr=False)
     """What it hears, or waits for."""
@@ -89,12 +91,15 @@ class Peer:
         self.session.reject(request, error.code, error.reason, error.retry_ms)
 
     def check(self) -> None:
-        """Close the session if its grant has expired or was revoked."""
-        if self.grant is not None:
-            try:
-                self.gate.check(self.grant)
-            except TokenError as error:
-                self._turn_away(error)
+        """Close the session if its grant, or one that a request lives on, has expired or was revoked."""
+        self._own_grants = {
+            request: grant for request, grant in self._own_grants.items() if request in self.roles
+        }
+        try:
+            for grant in filter(None, (self.grant, *self._own_grants.values())):
+                self.gate.check(grant)
+        except TokenError as error:
+            self._turn_away(error)
 
     # What the session calls
 
@@ -250,9 +255,10 @@ class Peer:
         if token is None and self.grant is not None:
             return self.grant
         try:
-            return self.gate.admit(token, self.info)
+            grant = self._own_grants[request] = self.gate.admit(token, self.info)
         except TokenError as error:
             raise RequestRefused(_REQUEST_ERRORS[error.kind], str(error)) from error
+        return grant
 
     def _turn_away(self, error: TokenError) -> None:
         log.info("session turned away", session=self.number, peer=self.session.quic.peer, reason=str(error))

@@ -107,6 +107,8 @@ class Stream:
 
     def prioritise(self, priority: int) -> None:
         """See `QuicStream.prioritise`."""
+        if not self._session._over:
+            self._session._carrier.quic.prioritise(self.number, priority)
 
     @property
     def _writes(self) -> bool:

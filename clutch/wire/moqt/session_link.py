@@ -61,15 +61,15 @@ class Link:
 
     def channel(self, stream: Stream | None) -> Channel:
         """A channel on a stream, or on one that is still to be opened."""
-        channel = Channel(stream, ControlParser(self.draft))
+        channel = Channel(None, ControlParser(self.draft))
         if stream is not None:
-            stream.context = channel
+            channel.opened(stream)
         return channel
 
     def send(self, channel: Channel, data: bytes, *, fin: bool = False) -> None:
         """Send on a channel, now or as soon as it takes more."""
         channel.send(data, fin=fin)
-        if not channel.unsent or channel.stream is None:
+        if not channel.waits or channel.stream is None:
             return
         self._unsent[channel] = None
         if channel.unsent > self.limits.control_unsent:
@@ -122,7 +122,6 @@ class Link:
                 if stream is None:
                     return
                 channel.opened(stream)
-                channel.flush()
             else:
                 self.send(channel, data)
             self._queue.popleft()

@@ -100,9 +100,9 @@ def _legal(kind: Kind) -> dict[tuple[Kind, State, From], frozenset[type]]:
     match kind:
         case Kind.PUBLISH:
             answerer |= _UPDATE
-            asker |= {m.PublishDone}
+            asker |= {m.PublishDone, m.PublishStateNotify}
         case Kind.SUBSCRIBE:
-            answerer |= {m.PublishDone}
+            answerer |= {m.PublishDone, m.PublishStateNotify}
         case Kind.SUBSCRIBE_NAMESPACE:
             answerer |= {m.NamespaceFound, m.NamespaceDone}
         case Kind.SUBSCRIBE_TRACKS:

@@ -315,9 +315,13 @@ class Requests:
                     raise violation("NAMESPACE_DONE without NAMESPACE")
                 request.announced.remove(suffix)
                 self.link.events.append(Withdrawn(request, suffix))
+            case m.PublishStateNotify(parameters=parameters):
+                request.parameters = merged(request.parameters, parameters)
             case m.PublishBlocked(suffix=suffix, name=name):
                 self.link.events.append(Blocked(request, suffix, name))
             case m.Goaway(uri=uri, timeout_ms=timeout_ms):
+                if uri and not self.link.client:
+                    raise violation("a server is sent to another URI")
                 if request.redirected:
                     raise violation("a second GOAWAY for a request")
                 request.redirected = True

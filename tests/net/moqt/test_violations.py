@@ -255,3 +255,22 @@ def test_a_subgroup_stream_of_another_draft() -> None:
     header = encode_subgroup_header(made.puppet.draft, SubgroupHeader(1, 2))
     made.puppet.session.open_uni(bytes([header[0] | 0x40]) + header[1:])
     assert made.code is VIOLATION
+
+
+def test_a_client_that_speaks_as_a_server() -> None:
+    made = victim("moqt-16", setup=False)
+    made.puppet.session.open_bidi(made.puppet.draft.encode(m.Setup(Options(), client=False)))
+    assert made.code is VIOLATION
+
+
+def test_a_server_that_does_not_begin_with_setup() -> None:
+    made = victim("moqt-16", server=False, setup=False)
+    made.deliver()
+    made.puppet.say(made.puppet.control, m.MaxRequestId(7))
+    assert made.code is VIOLATION
+
+
+def test_a_control_stream_that_is_not_read() -> None:
+    made = victim("moqt-18")
+    made.puppet.streams[0].stop(0)
+    assert made.code is VIOLATION
