@@ -142,7 +142,7 @@ class AioquicEngine:
             self.limits,
             self._shard,
             self._reset_key,
-            ticket_handler=lambda ticket: self._tickets.add(server, Resumption(ticket, connection.protocol)),
+            ticket_handler=lambda ticket: self._tickets.add(server, Resumption(ticket, quic.alpn)),
         )
         connection = Connection(quic, self, datagrams, peer, now + self.limits.handshake_s, attempt)
         self._connections.add(connection)
@@ -168,9 +168,9 @@ class AioquicEngine:
 
     def touch(self, connection: Connection) -> None:
         """See `Driver.touch`."""
-        self._touched[connection] = None
-        if not self._busy:
+        if not self._touched and not self._busy:
             self._timers.wake()
+        self._touched[connection] = None
 
     def route(self, cid: bytes, connection: Connection) -> None:
         """See `Driver.route`."""
