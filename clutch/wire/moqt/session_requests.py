@@ -132,11 +132,16 @@ class Requests:
             self.cancel(ours)
             self.link.events.append(Answered(ours, m.RequestError_(RequestError.DUPLICATE_SUBSCRIPTION)))
         over = request.kind is Kind.TRACK_STATUS
+        later = self._not_in_publish_ok(request, parameters)
+        if later is not None:
+            answer = m.RequestOk(Parameters(expires_ms=parameters.expires_ms))
         self.link.say(request, answer, fin=over)
         request.answer, request.state = answer, State.ESTABLISHED
         request.parameters = merged(request.parameters, parameters)
         if properties:
             request.properties = properties
+        if later is not None:
+            self.update(request, later, self.link.now)
         if over:
             self._over(request)
         elif request.kind is Kind.FETCH:
@@ -477,6 +482,13 @@ class Requests:
         if isinstance(message, m.Publish) and message.track_alias < 0:
             message = attrs.evolve(message, track_alias=self.books.free_alias())
         return attrs.evolve(message, request_id=self.link.own_ids.next)
+
+    def _not_in_publish_ok(self, request: Request, parameters: Parameters) -> Parameters | None:
+        """Draft 20: what PUBLISH_OK cannot say, and an update must."""
+        if request.kind is not Kind.PUBLISH or self.link.draft.number < 20:
+            return None
+        later = attrs.evolve(parameters, expires_ms=None)
+        return None if later == NONE else later
 
     def _answerable(self, request: Request) -> bool:
         """Whether the peer still waits for the answer. Raises LocalProtocolError if it never does."""
