@@ -31,6 +31,7 @@ from clutch.wire.moqt.session_request import (
     LEGAL,
     NAMESPACES,
     PREFIXES,
+    SUBSCRIPTIONS,
     Answer,
     Asking,
     From,
@@ -79,13 +80,13 @@ class Requests:
         message, kind = self._numbered(message), KINDS[type(message)]
         request = Request(message.request_id, kind, message, local=True, parameters=message.parameters)
         if isinstance(message, m.Fetch) and isinstance(message.range, m.JoiningFetch):
-            request.joined = self.books.requests.get(message.range.request_id)
-            if request.joined is None or request.joined.publisher:
+            joined = request.joined = self.books.requests.get(message.range.request_id)
+            if joined is None or joined.kind not in SUBSCRIPTIONS or joined.publisher:
                 raise LocalProtocolError("there is no such subscription to join")
         self.books.check(request)
         data = self.link.draft.encode(self.link.of_draft(message))
         self.link.own_ids.take()
-        own = self.link.draft.request_streams or kind in (Kind.SUBSCRIBE_NAMESPACE, Kind.SUBSCRIBE_TRACKS)
+        own = self.link.draft.request_streams or kind in PREFIXES
         request.channel = self.link.channel(None) if own else self.link.out
         if own:
             request.channel.request = request
@@ -171,7 +172,7 @@ class Requests:
 
         `streams` is how many there were, by default those counted.
         """
-        if request.kind not in (Kind.SUBSCRIBE, Kind.PUBLISH) or not request.publisher:
+        if request.kind not in SUBSCRIPTIONS or not request.publisher:
             raise LocalProtocolError(f"PUBLISH_DONE for {request!r}")
         if not request.open:
             return
@@ -186,6 +187,8 @@ class Requests:
         subscriber = request.kind is Kind.PUBLISH and request.state is State.ESTABLISHED
         if not request.open or request.kind is Kind.TRACK_STATUS or not (request.local or subscriber):
             raise LocalProtocolError(f"no update of {request!r}")
+        if self.link.blocked:  # it could come after the end of its request
+            raise LocalProtocolError("the peer takes no updates now")
         existing = None if self.link.draft.request_streams else request.id
         update = m.RequestUpdate(self.link.own_ids.next, parameters, existing)
         data = self.link.draft.encode(update)
@@ -218,7 +221,7 @@ class Requests:
             self.link.say(request, m.RequestOk(parameters), request_id=request_id)
             return
         error = m.RequestError_(refusal.code, refusal.retry_ms, refusal.reason)
-        if request.kind in (Kind.SUBSCRIBE, Kind.PUBLISH):
+        if request.kind in SUBSCRIPTIONS:
             self.link.say(request, error, request_id=request_id)
             if request.publisher:
                 self.finish(request, DoneStatus.UPDATE_FAILED, refusal.reason)
