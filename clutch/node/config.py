@@ -223,6 +223,14 @@ class MoqtConfig:
 
 
 @attrs.frozen
+class TracksConfig:
+    """``[tracks]``: the audio of calls as tracks of the relay, `voice/<sid>/uplink` and `…/downlink`."""
+
+    second_speaker: Literal["refuse", "mix"] = "refuse"
+    """What happens to one who publishes the downlink while an agent, or another, speaks to the caller."""
+
+
+@attrs.frozen
 class AuthConfig:
     """``[auth]``: whose tokens let a peer publish and subscribe."""
 
@@ -266,12 +274,18 @@ class PlayAgent:
     """A WAV file; a chime if there is none."""
 
 
-AgentConfig: TypeAlias = EchoAgent | ToneAgent | PlayAgent
+@attrs.frozen
+class AppAgent:
+    """``agent = "app"``: nobody of ours; the call waits for one who hears and speaks by its tracks."""
 
-AGENTS: Mapping[str, type[EchoAgent | ToneAgent | PlayAgent]] = {
+
+AgentConfig: TypeAlias = EchoAgent | ToneAgent | PlayAgent | AppAgent
+
+AGENTS: Mapping[str, type[EchoAgent | ToneAgent | PlayAgent | AppAgent]] = {
     "echo": EchoAgent,
     "tone": ToneAgent,
     "play": PlayAgent,
+    "app": AppAgent,
 }
 """What `agent` may be in a table of the dialplan."""
 
@@ -289,6 +303,7 @@ class Config:
     recording: RecordingConfig = RecordingConfig()
     limits: LimitsConfig = LimitsConfig()
     moqt: MoqtConfig = MoqtConfig()
+    tracks: TracksConfig = TracksConfig()
     auth: AuthConfig = AuthConfig()
     log: LogConfig = LogConfig()
     dialplan: Mapping[str, AgentConfig] = attrs.field(

@@ -201,6 +201,8 @@ class Relay:
             "live": sum(track.live for track in router.tracks.values()),
             "subscribers": sum(len(track.sinks) for track in router.tracks.values()),
             "waiting": sum(len(track.waiting) for track in router.tracks.values()),
+            "objects": router.cached.objects,
+            **attrs.asdict(router.counters),
             "cached_groups": router.cached.groups,
             "cached_bytes": router.cached.cost,
         }

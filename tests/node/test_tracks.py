@@ -37,6 +37,7 @@ from clutch.relay.track import CAPABILITY_PROPERTY
 from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName
 from clutch.wire.moqt.properties import NONE, Properties
+from clutch.wire.msf import CATALOG, Catalog
 from clutch.wire.voice import DEFAULT_FORM, Codec, VoiceForm, call_namespace
 from tests.interop.sound import compare
 
@@ -192,6 +193,19 @@ async def test_a_form_that_cannot_be_does_not_exist(autojump_clock: MockClock, s
         track = FullTrackName(call_namespace("s1", "uplink"), name)
         with scene.relay.subscribe(track, rendezvous_s=0) as subscription:
             assert [item async for item in subscription] == []
+
+
+async def test_the_catalog_lists_every_form(autojump_clock: MockClock, scene: Scene) -> None:
+    scene.call()
+    await trio.sleep(0.1)
+    track = scene.relay.router.tracks[FullTrackName(call_namespace("s1", "uplink"), CATALOG)]
+    ((flow,),) = (group.flows for group in track.cache.groups.values())
+    catalog = Catalog.parse(flow.objects[0].payload)
+    assert catalog.generated_at_ms == UNIX_US // 1000
+    for entry in catalog.tracks:
+        form = VoiceForm.of_capability(entry.capability or "")
+        assert (form.track.decode(), form.rate_hz) == (entry.name, entry.samplerate)
+    assert {entry.codec for entry in catalog.tracks} >= {"pcm-s16", "ulaw", "alaw"}
 
 
 async def test_the_tracks_end_with_the_call(autojump_clock: MockClock, scene: Scene) -> None:

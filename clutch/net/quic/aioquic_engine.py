@@ -168,9 +168,9 @@ class AioquicEngine:
 
     def touch(self, connection: Connection) -> None:
         """See `Driver.touch`."""
-        self._touched[connection] = None
-        if not self._busy:
+        if not self._touched and not self._busy:
             self._timers.wake()
+        self._touched[connection] = None
 
     def route(self, cid: bytes, connection: Connection) -> None:
         """See `Driver.route`."""
