@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from clutch.relay.errors import RequestRefused
+from clutch.relay.timers import Timer
 from clutch.wire.moqt.codes import RequestError, ResetCode
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
 from clutch.wire.moqt.messages import FetchOk, RequestError_, RequestOk
@@ -90,8 +91,17 @@ class StatusQuestion:
     """The subscriber's."""
     request: Request
     """The subscriber's."""
-    via: Peer | None = attrs.field(default=None, repr=False)
-    ours: Request | None = None
+    _via: Peer | None = attrs.field(default=None, repr=False)
+    """The publisher's."""
+    _ours: Request | None = None
+    _timer: Timer | None = attrs.field(default=None, repr=False)
+
+    def asked(self, via: Peer, ours: Request) -> None:
+        """It was sent to a publisher."""
+        self._via, self._ours = via, ours
+        via.play(ours, self)
+        router = via.router
+        self._timer = router.timers.after(router.limits.upstream_s, self._late)
 
     def answered(self, message: Answer) -> None:
         """The publisher has answered."""
@@ -108,6 +118,15 @@ class StatusQuestion:
         self._end()
         self.peer.refuse(self.request, RequestRefused(RequestError.DOES_NOT_EXIST, "the publisher has gone"))
 
+    def _late(self) -> None:
+        if self._via is not None and self._ours is not None:
+            self._via.session.cancel(self._ours)
+        self._end()
+        error = RequestRefused(RequestError.TIMEOUT, "the publisher did not answer in time")
+        self.peer.refuse(self.request, error)
+
     def _end(self) -> None:
-        if self.via is not None and self.ours is not None:
-            self.via.roles.pop(self.ours, None)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._via is not None and self._ours is not None:
+            self._via.roles.pop(self._ours, None)

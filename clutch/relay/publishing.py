@@ -214,8 +214,7 @@ class Announced:
             request = peer.session.track_status(name)
         except LocalProtocolError:
             return False
-        question.via, question.ours = peer, request
-        peer.play(request, question)
+        question.asked(peer, request)
         return True
 
     def release(self) -> None:
