@@ -142,7 +142,7 @@ class AioquicEngine:
             self.limits,
             self._shard,
             self._reset_key,
-            ticket_handler=lambda ticket: self._tickets.add(server, Resumption(ticket, connection.protocol)),
+            ticket_handler=lambda ticket: self._tickets.add(server, Resumption(ticket, quic.alpn)),
         )
         connection = Connection(quic, self, datagrams, peer, now + self.limits.handshake_s, attempt)
         self._connections.add(connection)

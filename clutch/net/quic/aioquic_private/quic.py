@@ -101,6 +101,11 @@ class Quic(Receiving):
         return ticket is not None and ticket.max_early_data_size is not None
 
     @property
+    def alpn(self) -> str:
+        """What was negotiated; known before the event that says so, which a ticket may precede."""
+        return self.tls.alpn_negotiated or ""
+
+    @property
     def idle_s(self) -> float:
         """After how many silent seconds the connection ends."""
         return self._idle_timeout()
