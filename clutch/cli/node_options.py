@@ -54,7 +54,7 @@ def run_client(main: Callable[..., Awaitable[None]], *arguments: Any) -> None:
     try:
         run_program(main, *arguments)
         return
-    except* (VoiceError, AudioError, MediaError, OSError) as group:
+    except* (VoiceError, AudioError, MediaError, OSError, ValueError) as group:
         failure = NodeError(str(first_error(group)))
     raise failure
 

@@ -100,6 +100,7 @@ async def _keep(
                 heard.frames += 1
                 if frame.gap:
                     heard.gaps, heard.lost = heard.gaps + 1, heard.lost + frame.gap.frames
+                    click.echo(f"gap: {frame.gap.ms} ms are missing", err=True)
                 if file is not None:
                     file.add(frame.payload, frame.gap)
     finally:
