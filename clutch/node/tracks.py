@@ -18,11 +18,23 @@ import trio
 from actors import FRAME_MS, CallAudio, LossyReceiver, MediaFrame
 from clutch.net.voice import VoiceEncoder, can_code
 from clutch.node.speaking import Speaking
-from clutch.relay import LocalPublication, Offer, Relay, RequestRefused
+from clutch.relay import Claim, Decision, LocalPublication, Offer, Relay, RequestRefused
+from clutch.wire.loc import PACKAGING
+from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName, Namespace
-from clutch.wire.voice import DEFAULT_FORM, VoiceForm, call_namespace
+from clutch.wire.msf import CATALOG, Catalog, CatalogTrack
+from clutch.wire.voice import DEFAULT_FORM, FORMS, Codec, VoiceForm, call_namespace
 
 log = structlog.get_logger(__name__)
+
+_WEBCODECS = {
+    Codec.OPUS: "opus",
+    Codec.PCM16: "pcm-s16",
+    Codec.G711_ULAW: "ulaw",
+    Codec.G711_ALAW: "alaw",
+}
+"""What catalogs call a codec: its string in the WebCodecs registry."""
+NOT_THE_CALLER = Decision(RequestError.UNAUTHORIZED, "what the caller says is published by the call")
 
 
 def unix_us() -> int:
@@ -66,7 +78,9 @@ class Hearing:
     _audio: CallAudio
     _now_us: Callable[[], int]
     _tracks: dict[VoiceForm, _Track] = attrs.field(factory=dict)
+    _claim: Claim | None = None
     _offer: Offer | None = None
+    _catalog: LocalPublication | None = None
     _asked: trio.Event = attrs.field(factory=trio.Event)
 
     @property
@@ -77,17 +91,24 @@ class Hearing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._offer is not None:
-            self._offer.close()
-        for track in self._tracks.values():
-            if track.publication is not None:
-                track.publication.close()
+        publications = [track.publication for track in self._tracks.values()]
+        for end in (self._claim, self._offer, self._catalog, *publications):
+            if end is not None:
+                end.close()
 
     def begin(self) -> None:
-        """Be there to be subscribed to."""
+        """Be there to be subscribed to, and nobody else in the caller's name."""
+        self._claim = self._relay.claim(self._namespace, lambda attempt: NOT_THE_CALLER)
         if can_code(DEFAULT_FORM.codec):
             self._publish(DEFAULT_FORM)
         self._offer = self._relay.offer(self._namespace, self._make)
+        try:
+            self._catalog = self._relay.publish(FullTrackName(self._namespace, CATALOG), kind="frame")
+        except RequestRefused as error:
+            self._refused(CATALOG, error)
+        else:
+            now_us = self._now_us()
+            self._catalog.write(_catalog(now_us).encode(), timestamp_us=now_us)
 
     async def run(self) -> None:
         """Publish what is wanted, until cancelled or the call's audio ends."""
@@ -132,7 +153,10 @@ class Hearing:
             )
         except RequestRefused as error:
             del self._tracks[form]
-            log.warning("call.no_track", sid=self._audio.sid, track=form.track.decode(), why=str(error))
+            self._refused(form.track, error)
+
+    def _refused(self, track: bytes, error: RequestRefused) -> None:
+        log.warning("call.no_track", sid=self._audio.sid, track=track.decode(), why=str(error))
 
     def _wanted(self, form: VoiceForm, wanted: bool) -> None:
         track = self._tracks[form]
@@ -142,3 +166,22 @@ class Hearing:
         elif form != DEFAULT_FORM and track.publication is not None and not track.publication.subscribers:
             del self._tracks[form]
             track.publication.close()
+
+
+def _catalog(now_us: int) -> Catalog:
+    """Of every uplink: each form that it can be had in."""
+    tracks = [
+        CatalogTrack(
+            form.track.decode(),
+            PACKAGING,
+            role="audio",
+            codec=_WEBCODECS[form.codec],
+            samplerate=form.rate_hz,
+            channel_config=str(form.channels),
+            max_group_ms=form.ptime_ms,
+            stated_capability=form.capability,
+        )
+        for form in FORMS
+        if can_code(form.codec)
+    ]
+    return Catalog(tuple(tracks), now_us // 1000)

@@ -6,6 +6,7 @@ over.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -71,7 +72,7 @@ class Peer:
     """What it sends."""
     afterwards: list[Callable[[], None]] = attrs.field(init=False, factory=list, repr=False)
     """What is to be done at the end of the batch."""
-    _fed: list[tuple[Publication, Feed]] = attrs.field(init=False, factory=list, repr=False)
+    _fed: deque[tuple[Publication, Feed]] = attrs.field(init=False, factory=deque, repr=False)
 
     @property
     def info(self) -> SessionInfo:
@@ -88,6 +89,9 @@ class Peer:
     def refuse(self, request: Request, error: RequestRefused) -> None:
         """Say no."""
         self.roles.pop(request, None)
+        self.router.counters.refused[error.name] += 1
+        if error.code == RequestError.UNAUTHORIZED:
+            log.info("request refused", session=self.number, kind=request.kind.value, reason=str(error))
         self.session.reject(request, error.code, error.reason, error.retry_ms)
 
     def check(self) -> None:
@@ -115,7 +119,6 @@ class Peer:
         try:
             self._start(request, self._granted(request))
         except RequestRefused as error:
-            log.info("request refused", session=self.number, kind=request.kind.value, reason=str(error))
             self.refuse(request, error)
 
     def answered(self, session: MoqtSession, request: Request, message: Answer) -> None:
@@ -172,6 +175,9 @@ class Peer:
     def subgroup_ended(self, session: MoqtSession, incoming: IncomingSubgroup, code: int | None) -> None:
         """See `MoqtHandler.subgroup_ended`."""
         feed: Feed = incoming.context
+        if self._fed and self._fed[-1][1] is feed:
+            self._fed.pop()
+        self._flush()  # what came before goes on before
         try:
             feed.end(code)
         except MalformedTrack as error:
@@ -200,12 +206,7 @@ class Peer:
 
     def batch_end(self, session: MoqtSession) -> None:
         """See `MoqtHandler.batch_end`."""
-        fed, self._fed = self._fed, []
-        for publication, feed in fed:
-            try:
-                feed.flush()
-            except MalformedTrack as error:
-                publication.malformed(str(error))
+        self._flush()
         while self.afterwards:
             self.afterwards.pop(0)()
 
@@ -218,6 +219,14 @@ class Peer:
         self._gone(self)
 
     # Inside
+
+    def _flush(self) -> None:
+        while self._fed:
+            publication, feed = self._fed.popleft()
+            try:
+                feed.flush()
+            except MalformedTrack as error:
+                publication.malformed(str(error))
 
     def _start(self, request: Request, grant: Grant) -> None:
         """Raises `RequestRefused`."""

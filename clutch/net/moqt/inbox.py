@@ -102,7 +102,6 @@ class Inbox:
 
     def subgroup_ended(self, incoming: IncomingSubgroup, code: int | None) -> None:
         """FIN (None), or reset."""
-        self.timers.clear(incoming)
         if incoming.request.open_streams.pop(incoming, incoming) is None:
             self.session.handler.subgroup_ended(self.session, incoming, code)
             if incoming.request.state is State.DONE:

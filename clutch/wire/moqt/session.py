@@ -204,7 +204,8 @@ class Session:
             message = m.RequestOk(message.parameters, request_id=request_id)
         request = self.requests.of(request_id)
         if request is None:
-            if request_id >= (self.link.own_ids if self.link.ours(request_id) else self.link.peer_ids).next:
+            ids = self.link.own_ids if self.link.ours(request_id) else self.link.peer_ids
+            if not ids.used(request_id):
                 raise violation(f"{type(message).__name__} for request {request_id}, which never was")
             return  # it has crossed the end of the request
         taken_back = TAKES_BACK.get(type(message))

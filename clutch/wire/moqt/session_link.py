@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from clutch.wire.moqt import messages as m
-from clutch.wire.moqt.codes import SessionError
+from clutch.wire.moqt.codes import ResetCode, SessionError
 from clutch.wire.moqt.drafts import Draft
 from clutch.wire.moqt.errors import RemoteProtocolError
 from clutch.wire.moqt.framing import ControlParser
@@ -90,7 +90,7 @@ class Link:
         data = self.draft.encode(message)
         if request.channel is not self.out:
             self.send(request.channel, data, fin=fin)
-        elif self._queue:  # the request itself may be in it
+        elif any(number == request.id for number, _, _ in self._queue):  # itself was not sent yet
             self._queue.append((_NO_ID, request, data))
         else:
             self.send(self.out, data)
@@ -117,19 +117,28 @@ class Link:
                 self._complain(maximum)
                 return
             channel: Channel = request.channel
-            if channel.stream is None and not channel.closed:
-                stream = self.carrier.open_bidi(data)
+            if channel.stream is not None:
+                self.send(channel, data)
+            elif not channel.closed or not self.draft.request_streams:
+                # What was taken back before has its place in draft 16: no ID may be left out there.
+                stream = self.carrier.open_bidi(data, fin=channel.closed)
                 if stream is None:
                     return
                 channel.opened(stream)
-            else:
-                self.send(channel, data)
+                if channel.closed:
+                    stream.stop(self.reset_code(ResetCode.CANCELLED))
             self._queue.popleft()
 
     def _complain(self, maximum: int) -> None:
         if maximum != self._complained and self.ready and self.out is not None:
             self._complained = maximum
             self.send(self.out, self.draft.encode(m.RequestsBlocked(maximum)))
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an ID that is used now would have to wait."""
+        maximum = self.own_ids.maximum
+        return maximum is not None and (bool(self._queue) or self.own_ids.next >= maximum)
 
     @property
     def full(self) -> bool:

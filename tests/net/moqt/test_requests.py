@@ -116,6 +116,10 @@ def test_a_fetch_that_is_taken_back(both: Two) -> None:
 
 def test_a_fetch_that_joins_a_subscription(both: Two) -> None:
     ours, theirs = both.subscribed()
+    if both.draft.number == 20:  # it has another way
+        with pytest.raises(LocalProtocolError):
+            both.client.fetch(m.JoiningFetch(ours.id, 2))
+        return
     joining = both.client.fetch(m.JoiningFetch(ours.id, 2))
     asked = both.asked()
     assert asked.joined is theirs

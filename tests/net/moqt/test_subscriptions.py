@@ -92,7 +92,8 @@ def test_a_publication_and_its_objects(both: Two) -> None:
     names = [call[0] for call in both.at_server.take()]
     assert names == ["subgroup_opened", "objects", "subgroup_ended"]
     both.deliver()
-    assert both.at_client.one("answered")[0] is ours
+    assert both.at_client.take()[0][:2] == ("answered", ours)
+    assert ours.parameters.forward is True  # draft 20 says so in an update
     both.client.finish(ours, DoneStatus.TRACK_ENDED, "bye")
     both.deliver()
     request, done = both.at_server.one("finished")

@@ -7,6 +7,7 @@ import random
 import aioquic
 import pytest
 import trio
+from aioquic import tls
 from aioquic.quic.packet import QuicErrorCode
 from trio.testing import MockClock
 
@@ -87,6 +88,24 @@ async def test_random_frames_never_break_the_engine(
         await mine.until(lambda mine=mine: mine.end is not None)  # type: ignore[misc]
         await trio.sleep(5)
     assert world.server.connections == 0
+
+
+async def test_keys_change_in_time(
+    autojump_clock: MockClock, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Quic, "_rekey_at", 60)
+    monkeypatch.setattr("clutch.net.quic.aioquic_private.packing.REKEY_AFTER", 60)
+    mine, theirs = await world.pair()
+    phases: set[int] = set()
+    for number in range(200):
+        mine.open.open_uni(b"%d" % number, fin=True)
+        theirs.open.open_uni(b"%d" % number, fin=True)
+        await trio.sleep(0.03)
+        phases.add(quic_of(world)._cryptos[tls.Epoch.ONE_RTT].send.key_phase)
+    await trio.sleep(1)
+    assert phases == {0, 1}
+    assert sorted(map(int, mine.data.values())) == list(range(200))
+    assert sorted(map(int, theirs.data.values())) == list(range(200))
 
 
 async def test_urgent_streams_go_first(autojump_clock: MockClock, world: World) -> None:

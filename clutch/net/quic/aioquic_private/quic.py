@@ -90,6 +90,11 @@ class Quic(Receiving):
         return self._state is QuicConnectionState.DRAINING
 
     @property
+    def has_events(self) -> bool:
+        """Whether `next_event` has any."""
+        return bool(self._events)
+
+    @property
     def blank(self) -> bool:
         """Whether no packet was understood yet."""
         return self._state is QuicConnectionState.FIRSTFLIGHT

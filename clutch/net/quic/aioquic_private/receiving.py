@@ -26,8 +26,9 @@ _NUMBER_AT = 1 + CID_BYTES
 _SAMPLE_AT = _NUMBER_AT + 4
 _LEAST = _SAMPLE_AT + 16
 _ACK, _PING, _STREAM, _DATAGRAM = 0x02, 0x01, 0x08, 0x30
-ACK_DELAY_S = 0.02
-"""How long the first packet waits for a second one to be acknowledged with; a peer is told of 25 ms."""
+ACK_DELAY_S = 0.022
+"""How long a packet waits for a second one to be acknowledged with: a little more than a frame of voice. The
+peer was told to expect up to 25 ms."""
 
 
 class Receiving(Packing):
@@ -43,7 +44,11 @@ class Receiving(Packing):
             return
         self._unusual = True
         super().receive_datagram(data, addr, now)
-        self._usual_from = self._network_paths[0].addr if self._reads_usual() else None
+        if self._reads_usual():
+            self._usual_from = self._network_paths[0].addr
+            self._idle_s = self._idle_timeout()
+        else:
+            self._usual_from = None
 
     def _reads_usual(self) -> bool:
         return (
@@ -92,9 +97,11 @@ class Receiving(Packing):
             self.close(error.error_code, error.frame_type, error.reason_phrase)
             return True
         if self._state is QuicConnectionState.CONNECTED and not self._close_pending:
-            self._close_at = now + self._idle_timeout()
+            self._close_at = now + self._idle_s
             self._ack_eliciting_sent_since_receipt = False
             self._note(space, number, eliciting, now)
+        else:
+            self._usual_from = None
         return True
 
     def _note(self, space: QuicPacketSpace, number: int, eliciting: bool, now: float) -> None:
@@ -260,6 +267,7 @@ class Receiving(Packing):
             stream.max_stream_data_local - receiver._buffer_start <= self._stream_window // 2
         ):
             self._credit[stream] = None
+            self._unusual = True
 
     def _get_or_create_stream(self, frame_type: int, stream_id: int) -> Stream:  # type: ignore[override]
         if self._stream_is_discarded(stream_id):
@@ -316,14 +324,19 @@ class Receiving(Packing):
             return None
         event = self._events.popleft()
         if isinstance(event, StreamDataReceived):
-            self._delivered += len(event.data)
+            self._on_delivered(len(event.data))
             if event.end_stream:
                 self._on_read_to_end(event.stream_id)
         elif isinstance(event, StreamReset):
             stream = self._on_read_to_end(event.stream_id)
             if stream is not None:
-                self._delivered += stream.receiver.highest_offset - stream.receiver._buffer_start
+                self._on_delivered(stream.receiver.highest_offset - stream.receiver._buffer_start)
         return event
+
+    def _on_delivered(self, size: int) -> None:
+        self._delivered += size
+        if self._delivered + self._window - self._local_max_data.value >= self._window // 2:
+            self._unusual = True
 
     def _on_read_to_end(self, stream_id: int) -> Stream | None:
         stream = self._streams.get(stream_id)
@@ -340,8 +353,11 @@ class Receiving(Packing):
         if space.loss_time is None and space.ack_eliciting_in_flight:
             timeout = loss.get_probe_timeout() * 2**loss._pto_count
             self._loss_at = loss._time_of_last_sent_ack_eliciting_packet + timeout
-        wanted = (self._close_at, space.ack_at, self._loss_at, self._pacing_at)
-        return min(at for at in wanted if at is not None)
+        timer = self._close_at
+        for at in (space.ack_at, self._loss_at, self._pacing_at):
+            if at is not None and (timer is None or at < timer):
+                timer = at
+        return timer
 
 
 def _taken(sent: dict[int, Any], numbers: range) -> list[Any]:

@@ -52,10 +52,17 @@ class Sending(QuicConnection):
 
     def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
         """As aioquic does, on the account of what waits."""
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            stream = self._get_or_create_stream_for_send(stream_id)
-        stream.sender.write(data, end_stream)
+        self._write(self._get_or_create_stream_for_send(stream_id), data, end_stream)
+
+    def open_stream(self, data: bytes, *, fin: bool, one_way: bool) -> Stream:
+        """Open one and write to it."""
+        number = self._local_next_stream_id_uni if one_way else self._local_next_stream_id_bidi
+        stream = self._get_or_create_stream_for_send(number)
+        self._write(stream, data, fin)
+        return stream
+
+    def _write(self, stream: Stream, data: bytes, fin: bool) -> None:
+        stream.sender.write(data, fin)
         self._written += len(data)
         if not stream.is_blocked:
             self._active[stream] = None
@@ -161,15 +168,19 @@ class Sending(QuicConnection):
 
     def _on_max_stream_data_delivery(self, delivery: QuicDeliveryState, stream: Any) -> None:
         super()._on_max_stream_data_delivery(delivery, stream)
-        self._credit[stream] = None
+        if delivery is QuicDeliveryState.LOST:
+            self._credit[stream] = None
 
     def _forget_ended(self) -> None:
         """What has ended is no more; the peer may open as many streams again (RFC 9000, 4.6)."""
         for stream in self._ended:
+            self._credit.pop(stream, None)
             if self._streams.pop(stream.stream_id, None) is not None:
                 self._active.pop(stream, None)
                 if (stream.stream_id & 1 == 0) is not self._is_client:
-                    self._stream_limit(stream.stream_id).value += 1
+                    limit = self._stream_limit(stream.stream_id)
+                    limit.value += 1
+                    self._unusual = self._unusual or self._due(limit)
         self._ended.clear()
 
     def _in_order(self) -> list[Stream]:
