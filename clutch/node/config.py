@@ -220,6 +220,10 @@ class MoqtConfig:
     max_sessions: Annotated[int, Between(1, 1_000_000)] = 10_000
     idle_timeout_s: Annotated[float, Between(1, 600)] = 30.0
     """How long a peer may be silent before it counts as gone."""
+    keylog: Path | None = None
+    """A file for the secrets of all connections, as Wireshark reads them: for debugging only."""
+    qlog: Path | None = None
+    """A folder for a trace of every connection: for debugging only."""
 
 
 @attrs.frozen

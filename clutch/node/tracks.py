@@ -18,8 +18,9 @@ import trio
 from actors import FRAME_MS, CallAudio, LossyReceiver, MediaFrame
 from clutch.net.voice import VoiceEncoder, can_code
 from clutch.node.speaking import Speaking
-from clutch.relay import LocalPublication, Offer, Relay, RequestRefused
+from clutch.relay import Claim, Decision, LocalPublication, Offer, Relay, RequestRefused
 from clutch.wire.loc import PACKAGING
+from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName, Namespace
 from clutch.wire.msf import CATALOG, Catalog, CatalogTrack
 from clutch.wire.voice import DEFAULT_FORM, FORMS, Codec, VoiceForm, call_namespace
@@ -33,6 +34,7 @@ _WEBCODECS = {
     Codec.G711_ALAW: "alaw",
 }
 """What catalogs call a codec: its string in the WebCodecs registry."""
+NOT_THE_CALLER = Decision(RequestError.UNAUTHORIZED, "what the caller says is published by the call")
 
 
 def unix_us() -> int:
@@ -76,6 +78,7 @@ class Hearing:
     _audio: CallAudio
     _now_us: Callable[[], int]
     _tracks: dict[VoiceForm, _Track] = attrs.field(factory=dict)
+    _claim: Claim | None = None
     _offer: Offer | None = None
     _catalog: LocalPublication | None = None
     _asked: trio.Event = attrs.field(factory=trio.Event)
@@ -88,16 +91,14 @@ class Hearing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._offer is not None:
-            self._offer.close()
-        if self._catalog is not None:
-            self._catalog.close()
-        for track in self._tracks.values():
-            if track.publication is not None:
-                track.publication.close()
+        publications = [track.publication for track in self._tracks.values()]
+        for end in (self._claim, self._offer, self._catalog, *publications):
+            if end is not None:
+                end.close()
 
     def begin(self) -> None:
-        """Be there to be subscribed to."""
+        """Be there to be subscribed to, and nobody else in the caller's name."""
+        self._claim = self._relay.claim(self._namespace, lambda attempt: NOT_THE_CALLER)
         if can_code(DEFAULT_FORM.codec):
             self._publish(DEFAULT_FORM)
         self._offer = self._relay.offer(self._namespace, self._make)

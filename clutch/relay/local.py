@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from actors.runtime import Batch, LossyReceiver, LossySender, open_lossy
+from clutch.relay.claims import Claim
 from clutch.relay.errors import RequestRefused
 from clutch.relay.flow import EVERYTHING, Flow, News, Window
 from clutch.relay.router import Router
@@ -122,6 +123,9 @@ class LocalPublication:
 
     def new_group(self, after: int) -> None:
         """See `Source.new_group`: groups come by themselves."""
+
+    def claimed(self, claim: Claim) -> None:
+        """See `Source.claimed`: owners do not decide about us."""
 
 
 @attrs.define(eq=False)

@@ -53,7 +53,7 @@ class Publication:
             self.name, peer.number, self.grant.tenant, self.grant.subject, self.end, properties
         )
         decisions = peer.router.decide(attempt)
-        self.uplink = Uplink(self._weigh, self._new_group, decisions)
+        self.uplink = Uplink(self._weigh, self._new_group, attempt, decisions)
         peer.uplinks.add(self.uplink)
         try:
             self.track = self.uplink.track = peer.router.attach(self.name, self.uplink, properties, largest)

@@ -10,6 +10,7 @@ import attrs
 import structlog
 
 from clutch.relay.cache import Cache
+from clutch.relay.claims import Claim
 from clutch.relay.errors import MalformedTrack
 from clutch.relay.flow import Flow, News
 from clutch.relay.timers import Timer
@@ -54,6 +55,9 @@ class Source(Protocol):
 
     def new_group(self, after: int) -> None:
         """A subscriber would like a new group (NEW_GROUP_REQUEST)."""
+
+    def claimed(self, claim: Claim) -> None:
+        """The namespace has an owner now, who decides about it as if it had just come."""
 
 
 class Sink(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from clutch.relay.claims import Decision
+from clutch.relay.claims import ACCEPTED, Claim, Decision, PublishAttempt
 from clutch.relay.flow import Flow
 from clutch.relay.router import release
 from clutch.relay.track import Demand, Track
@@ -23,11 +23,20 @@ class Uplink:
     """See `Source.demand`."""
     new_group: Callable[[int], None]
     """See `Source.new_group`."""
+    _attempt: PublishAttempt = attrs.field(repr=False)
     _decisions: list[Decision]
     """Of the owners of the namespace."""
     track: Track = attrs.field(init=False)
     feeds: dict[Feed, None] = attrs.field(factory=dict, repr=False)
     """What is under way."""
+
+    def claimed(self, claim: Claim) -> None:
+        """See `Source.claimed`."""
+        decision = claim.decide(self._attempt)
+        if decision.refused is not None:
+            self._attempt.end(decision.reason)
+        elif decision is not ACCEPTED:
+            self._decisions.append(decision)
 
     def open(self, header: SubgroupHeader) -> Feed:
         """A subgroup stream begins."""

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import trio
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from clutch.client.publication import Publication
 from clutch.client.voice import Voice
-from clutch.net.quic.certificates import SelfSigned
 from clutch.net.quic.engine import Trust
 from clutch.wire.msf import CAPABILITY_PROPERTY
 from tests.interop import aiomoqt
@@ -39,13 +37,8 @@ def our_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def their_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of aiomoqt's relay."""
-    folder = tmp_path_factory.mktemp("relay")
-    made = SelfSigned().current()
-    key = made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "key.pem").write_bytes(key)
-    (folder / "cert.pem").write_bytes(made.chain[0].public_bytes(Encoding.PEM))
-    with aiomoqt.relay(folder / "cert.pem", folder / "key.pem") as port:
-        yield port
+    with aiomoqt.relay(tmp_path_factory.mktemp("relay")) as relay:
+        yield relay.port
 
 
 @pytest.mark.parametrize("draft", DRAFTS)

@@ -72,6 +72,8 @@ key = "key.pem"
 open_loopback = false
 max_sessions = 5
 idle_timeout_s = 10
+keylog = "secrets.txt"
+qlog = "traces"
 [tracks]
 second_speaker = "mix"
 [auth]

@@ -38,7 +38,7 @@ from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName
 from clutch.wire.moqt.properties import NONE, Properties
 from clutch.wire.msf import CATALOG, Catalog
-from clutch.wire.voice import DEFAULT_FORM, Codec, VoiceForm, call_namespace
+from clutch.wire.voice import DEFAULT_FORM, Codec, Direction, VoiceForm, call_namespace
 from tests.interop.sound import compare
 
 PCM = VoiceForm(Codec.PCM16, 8000)
@@ -71,6 +71,7 @@ class App:
     form: VoiceForm = PCM
     name: bytes = attrs.field()
     capability: str = ""
+    direction: Direction = "downlink"
     told: list[str] = attrs.field(factory=list)
     _decisions: list[Decision] = attrs.field(factory=list)
     _publication: Any = None
@@ -81,7 +82,7 @@ class App:
 
     def publish(self) -> App:
         """Raises `RequestRefused`."""
-        name = FullTrackName(call_namespace("s1", "downlink"), self.name)
+        name = FullTrackName(call_namespace("s1", self.direction), self.name)
         properties = (
             Properties(((CAPABILITY_PROPERTY, self.capability.encode()),)) if self.capability else NONE
         )
@@ -256,6 +257,14 @@ async def test_an_app_is_refused_while_the_agent_speaks(autojump_clock: MockCloc
     with pytest.raises(RequestRefused, match="taken by an agent") as refusal:
         App(scene.relay).publish()
     assert (refusal.value.code, refusal.value.retry_ms) == (RequestError.UNINTERESTED, 1000)
+
+
+async def test_nobody_speaks_in_the_callers_name(autojump_clock: MockClock, scene: Scene) -> None:
+    scene.call()
+    await trio.sleep(0.1)
+    for name in (b"audio", b"anything"):
+        with pytest.raises(RequestRefused, match="UNAUTHORIZED"):
+            App(scene.relay, name=name, direction="uplink").publish()
 
 
 async def test_one_app_at_a_time(autojump_clock: MockClock, scene: Scene) -> None:

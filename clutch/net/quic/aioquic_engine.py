@@ -32,7 +32,7 @@ from clutch.net.quic.engine import (
     SessionHandler,
     Target,
 )
-from clutch.net.quic.front import Front, Welcome
+from clutch.net.quic.front import Counters, Front, Welcome
 from clutch.net.quic.h3 import H3Layer
 from clutch.net.quic.layer import LayerFactory
 from clutch.net.quic.raw import RawLayer
@@ -106,6 +106,11 @@ class AioquicEngine:
     def connections(self) -> int:
         """Connections of both kinds, also those that begin or end."""
         return len(self._connections)
+
+    @property
+    def counters(self) -> Counters:
+        """What became of packets of no connection."""
+        return self._front.counters
 
     async def run(self, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
         """See `Engine.run`. Raises `PortInUse` or `AddressUnavailable`."""
@@ -260,6 +265,16 @@ class AioquicEngine:
                 self._forget(connection)
 
     def _meet(self, data: bytes, source: Address, datagrams: Datagrams, now: float) -> Connection | None:
+        """A packet that may begin a connection. Whatever it makes fail, no other is touched."""
+        try:
+            return self._begin_or_answer(data, source, datagrams, now)
+        except Exception:
+            log.exception("a connection could not begin", peer=source)
+            return None
+
+    def _begin_or_answer(
+        self, data: bytes, source: Address, datagrams: Datagrams, now: float
+    ) -> Connection | None:
         limits = self.limits
         answer = self._front.meet(
             data,

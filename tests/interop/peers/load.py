@@ -1,14 +1,15 @@
 """Runs beside aiomoqt: one publisher of small objects, each its own group, and many subscribers to it.
 
-Arguments: URL, draft, subscribers, how many seconds, bytes an object, objects a second. Says "measuring" when
-all have heard for a while, and in the end how many objects came, were missing, and how late they were.
+Arguments: URL, draft, namespace, subscribers, bytes an object, objects a second, and "lead" to publish too.
+Says so when all are subscribed. Then it counts from one line of its input to the next, and says how many
+objects came, were missing, and how late they were.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import secrets
+import logging
 import statistics
 import sys
 from contextlib import AsyncExitStack
@@ -16,10 +17,9 @@ from typing import Any
 
 from aiomoqt.client import MOQTClient
 from aiomoqt.track import PublishedTrack, SubscribedTrack
+from aiomoqt.utils.logger import set_log_level
 from aiomoqt.utils.stats import send_time_us
 from aiomoqt.utils.url import parse_relay_url
-
-WARM_UP_S = 1.5
 
 
 class Ear:
@@ -42,10 +42,12 @@ class Ear:
         return max(self.groups) - min(self.groups) + 1 - len(set(self.groups)) if self.groups else 0
 
 
-async def main(url: str, draft: int, subscribers: int, seconds: float, size: int, rate: float) -> None:
+async def main(
+    url: str, draft: int, namespace: str, subscribers: int, size: int, rate: float, lead: bool
+) -> None:
     """Connect everybody, and listen."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # aiomoqt prints figures of its own
     where = parse_relay_url(url)
-    namespace = f"bench/{secrets.token_hex(4)}"
 
     def client() -> MOQTClient:
         return MOQTClient(
@@ -58,24 +60,25 @@ async def main(url: str, draft: int, subscribers: int, seconds: float, size: int
         )
 
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(client().connect())
-        await session.client_session_init()
-        track = PublishedTrack(
-            session, namespace=namespace, trackname="audio", object_size=size, group_size=1, rate=rate
-        )
-        await track.publish()
+        if lead:
+            session = await stack.enter_async_context(client().connect())
+            await session.client_session_init()
+            track = PublishedTrack(
+                session, namespace=namespace, trackname="audio", object_size=size, group_size=1, rate=rate
+            )
+            await track.publish()
         ears = [Ear() for _ in range(subscribers)]
         for ear in ears:
             session = await stack.enter_async_context(client().connect())
             await session.client_session_init()
             heard = SubscribedTrack(session, namespace=namespace, trackname="audio", on_object=ear.hear)
             await heard.subscribe()
-        await asyncio.sleep(WARM_UP_S)
+        print(json.dumps({"ready": subscribers}), file=answers, flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
         for ear in ears:
             ear.groups.clear()
             ear.delays_ms.clear()
-        print("measuring", flush=True)
-        await asyncio.sleep(seconds)
+        await asyncio.to_thread(sys.stdin.readline)
         delays = [delay for ear in ears for delay in ear.delays_ms]
         percentiles = statistics.quantiles(delays, n=100) if len(delays) > 1 else [0.0] * 99
         result = {
@@ -84,11 +87,20 @@ async def main(url: str, draft: int, subscribers: int, seconds: float, size: int
             "p50_ms": percentiles[49],
             "p99_ms": percentiles[98],
         }
-        print(json.dumps(result), flush=True)
+        print(json.dumps(result), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    _, to, *numbers = sys.argv
+    set_log_level(logging.ERROR)
+    _, to, draft, prefix, *numbers = sys.argv
     asyncio.run(
-        main(to, int(numbers[0]), int(numbers[1]), float(numbers[2]), int(numbers[3]), float(numbers[4]))
+        main(
+            to,
+            int(draft),
+            prefix,
+            int(numbers[0]),
+            int(numbers[1]),
+            float(numbers[2]),
+            numbers[3:] == ["lead"],
+        )
     )

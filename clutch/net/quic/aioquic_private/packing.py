@@ -53,7 +53,7 @@ class Packing(Sending):
 
     _rekey_at = REKEY_AFTER
     _idle_s = 0.0
-    """The idle timeout: it hardly changes once the handshake is complete."""
+    """The idle timeout, as it was when the last unusual packet came: it hardly changes."""
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """As aioquic does."""
@@ -66,7 +66,6 @@ class Packing(Sending):
         if self._unusual:
             found = super().datagrams_to_send(now)
             self._unusual = self._anything_unusual()
-            self._idle_s = self._idle_timeout() if self._handshake_complete else 0.0
             return found
         space = self._loss.spaces[2]
         if self._active or self._datagrams_pending:

@@ -44,7 +44,11 @@ class Receiving(Packing):
             return
         self._unusual = True
         super().receive_datagram(data, addr, now)
-        self._usual_from = self._network_paths[0].addr if self._reads_usual() else None
+        if self._reads_usual():
+            self._usual_from = self._network_paths[0].addr
+            self._idle_s = self._idle_timeout()
+        else:
+            self._usual_from = None
 
     def _reads_usual(self) -> bool:
         return (
@@ -96,6 +100,8 @@ class Receiving(Packing):
             self._close_at = now + self._idle_s
             self._ack_eliciting_sent_since_receipt = False
             self._note(space, number, eliciting, now)
+        else:
+            self._usual_from = None
         return True
 
     def _note(self, space: QuicPacketSpace, number: int, eliciting: bool, now: float) -> None:
