@@ -88,6 +88,8 @@ class Publication:
     _now_us: Callable[[], int] = attrs.field(default=unix_us, repr=False)
     dropped: int = attrs.field(init=False, default=0)
     """Objects that were lost here: there was no connection, or it did not take them in time."""
+    established: trio.Event = attrs.field(init=False, factory=trio.Event, repr=False)
+    """Set once the node has agreed to it, for the first time."""
     outputs: list[Output] = attrs.field(init=False, factory=list)
     """For the connection: who has asked for it, or was offered it."""
     _failure: VoiceError | None = attrs.field(init=False, default=None)
@@ -201,6 +203,8 @@ class Publication:
         """For the connection: somebody begins or ceases to want it, or can take more again."""
         begins = output.wanted and not output.live
         output.live = output.wanted
+        if output.agreed:
+            self.established.set()
         if self._kept and (begins or output.stalled):
             output.replay(self._kept, self.kind.priority)
         self.wake()

@@ -47,6 +47,9 @@ TEXT_PATIENCE_S = 2.0
 """How long a message waits for one before it."""
 IDLE_S = 3.0
 """After so much silence a node is gone; it is asked for a sign of life three times before."""
+HANDSHAKE_S = 2.5
+"""How long one attempt to connect may take. A node that starts meanwhile is found by the second packet, after
+one second, or by the next attempt."""
 DRAIN_S = 1.0
 """How long leaving waits for what was not sent yet."""
 
@@ -57,7 +60,7 @@ class Voice:
 
     ``moqt://host:4443`` is raw QUIC, ``https://host:4443/moq`` is WebTransport. Entering does not wait for
     the connection: tracks may be opened before there is one. It is made in the background, and again after
-    every loss, after waits that grow to two seconds; then everything is published and subscribed anew, and
+    every loss, after waits that grow to a second; then everything is published and subscribed anew, and
     each track says with one `Gap` what it lost. A node that goes away and says where to is followed.
 
     `token` may be a function that is asked with each connection, as tokens expire. Leaving ends all tracks,
@@ -103,7 +106,7 @@ class Voice:
         async with trio.open_nursery() as nursery:
             engine = self._engine
             if engine is None:
-                engine = AioquicEngine(TrioNetwork(), limits=Limits(idle_s=IDLE_S))
+                engine = AioquicEngine(TrioNetwork(), limits=Limits(idle_s=IDLE_S, handshake_s=HANDSHAKE_S))
                 await nursery.start(engine.run)
             token = self._token
             self._connector = Connector(
