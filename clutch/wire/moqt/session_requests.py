@@ -138,7 +138,7 @@ class Requests:
             answer = m.RequestOk(Parameters(expires_ms=parameters.expires_ms))
         self.link.say(request, answer, fin=over)
         request.answer, request.state = answer, State.ESTABLISHED
-        request.parameters = merged(request.parameters, parameters)
+        request.parameters = self._agreed(request, parameters)
         if properties:
             request.properties = properties
         if later is not None:
@@ -367,7 +367,7 @@ class Requests:
             if isinstance(asked, m.StandaloneFetch) and _before(message.end, asked.start):
                 raise violation("FETCH_OK ends before the fetch starts")
         request.state = State.ESTABLISHED
-        request.parameters = merged(request.parameters, message.parameters)
+        request.parameters = self._agreed(request, message.parameters)
         if request.kind is not Kind.PUBLISH:
             request.properties = message.properties
         self.link.timers.clear(request)
@@ -485,6 +485,13 @@ class Requests:
         if isinstance(message, m.Publish) and message.track_alias < 0:
             message = attrs.evolve(message, track_alias=self.books.free_alias())
         return attrs.evolve(message, request_id=self.link.own_ids.next)
+
+    def _agreed(self, request: Request, answer: Parameters) -> Parameters:
+        """What holds after a yes. A PUBLISH_OK without FORWARD means 1, whatever PUBLISH has said."""
+        agreed = merged(request.parameters, answer)
+        if request.kind is Kind.PUBLISH and self.link.draft.number < 20:
+            agreed = attrs.evolve(agreed, forward=answer.forward)
+        return agreed
 
     def _not_in_publish_ok(self, request: Request, parameters: Parameters) -> Parameters | None:
         """Draft 20: what PUBLISH_OK cannot say, and an update must."""
