@@ -7,7 +7,7 @@ import attrs
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
 from clutch.wire.moqt.errors import LocalProtocolError, violation
-from clutch.wire.moqt.names import Location, Namespace
+from clutch.wire.moqt.names import MAX_FIELDS, Location, Namespace
 from clutch.wire.moqt.parameters import NONE, Parameters
 from clutch.wire.moqt.properties import NONE as NO_PROPERTIES
 from clutch.wire.moqt.properties import Properties
@@ -275,8 +275,10 @@ class Requests:
         ):
             raise violation(f"a stream that begins with {type(message).__name__}")
         asking: Asking = message  # type: ignore[assignment]  # KINDS has no other
-        if isinstance(asking, m.SubscribeNamespace) and asking.options == 0:
-            kind = Kind.SUBSCRIBE_TRACKS
+        if isinstance(asking, m.SubscribeNamespace) and asking.options is not None:  # draft 16
+            if asking.options > 2:
+                raise violation(f"subscribe options {asking.options} are unknown")
+            kind = kind if asking.options else Kind.SUBSCRIBE_TRACKS
         self.link.peer_ids.use(asking.request_id)
         tokens = self.tokens.resolve(asking.parameters.authorization)
         request = Request(
@@ -422,7 +424,9 @@ class Requests:
             self.link.timers.set(request, self.link.now + patience, lambda: self._finish(request))
 
     def _found(self, request: Request, suffix: Namespace) -> None:
-        if len(request.announced) >= self.link.limits.namespaces:
+        if len(request.prefix) + len(suffix) > MAX_FIELDS:
+            raise violation(f"a namespace of more than {MAX_FIELDS} fields")
+        if len(request.announced) >= self.link.limits.announced:
             self.cancel(request, ResetCode.EXCESSIVE_LOAD)
             self.link.events.append(Cancelled(request, 0))
         elif suffix not in request.announced:
