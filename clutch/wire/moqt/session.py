@@ -119,9 +119,9 @@ class Session:
             else:
                 self._routed(message)
         if channel.parser.partial:
-            self.link.timers.set(
-                channel, self.link.now + self.link.limits.message_s, lambda: self.link.slow("a message")
-            )
+            if messages or channel not in self.link.timers:
+                when = self.link.now + self.link.limits.message_s
+                self.link.timers.set(channel, when, lambda: self.link.slow("a message"))
         elif channel.request is not None or channel is self._in:
             self.link.timers.clear(channel)
 
