@@ -25,3 +25,11 @@ class TrackRefused(VoiceError):
         self.code = code
         """The REQUEST_ERROR code (draft-ietf-moq-transport-18, 10.6.2)."""
         self.reason = reason
+
+
+class PublicationClosed(VoiceError):
+    """This side has closed the publication, or the `Voice` that it belongs to."""
+
+
+class ConnectionLost(VoiceError):
+    """The connection ended before it could be used; it will be tried again."""

@@ -60,6 +60,7 @@ class Order:
     _last: _Arrival | None = attrs.field(init=False, default=None)
     """What was handed out last."""
     _rejoined: bool = attrs.field(init=False, default=False)
+    _waits: bool = attrs.field(init=False, default=False)
     _dropped: int = attrs.field(init=False, default=0)
     """For want of room, since what was handed out last."""
 
@@ -69,6 +70,14 @@ class Order:
     def rejoin(self) -> None:
         """The subscription begins anew, maybe with another publisher; what is held is still good."""
         self._rejoined = True
+
+    def hold(self, on: bool) -> None:
+        """Hand out nothing while older objects are on their way."""
+        self._waits = on
+
+    def clear(self) -> None:
+        """Forget what is held."""
+        self._held.clear()
 
     def put(self, group: int, number: int, frame: Frame, now: float) -> bool:
         """An object came. False if it was made before one that was handed out, or is there already."""
@@ -100,12 +109,12 @@ class Order:
                 self._ended.discard(min(self._ended))
 
     def deadline(self) -> float | None:
-        """When to call `take` again although nothing came; None if nothing is held."""
-        return self._held[0].at + self.patience_s if self._held else None
+        """When to call `take` again although nothing came; None if there is no such time."""
+        return self._held[0].at + self.patience_s if self._held and not self._waits else None
 
     def take(self, now: float, *, flush: bool = False) -> Frame | None:
         """The next object, if it is time for it. `flush`: do not wait for what is missing."""
-        if not self._held or not (flush or self._is_due(self._held[0], now)):
+        if not self._held or not (flush or (not self._waits and self._is_due(self._held[0], now))):
             return None
         next_ = self._held.pop(0)
         gap = self._gap(self._last, next_) if self._last else None

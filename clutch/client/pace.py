@@ -22,9 +22,13 @@ class Pacer:
     _due: float | None = attrs.field(init=False, default=None)
     """Trio time at which all that was let through has been heard."""
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until so much more audio may go. If cancelled, it counts as not sent."""
+    async def wait(self, seconds: float) -> float:
+        """Wait until so much more audio may go; if cancelled, it counts as not sent.
+
+        Returns in how many seconds it is to be heard.
+        """
         now = trio.current_time()
         due = now if self._due is None or self._due < now - FORGIVEN_S else self._due
         await trio.sleep_until(due - self.lead_s)
         self._due = due + seconds
+        return due - trio.current_time()

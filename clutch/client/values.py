@@ -6,6 +6,13 @@ import enum
 
 import attrs
 
+CAPABILITY = 0x3841
+"""Property of a track: what it is, as ``voice/opus``; of the range for applications."""
+TIMESTAMP = 0x10
+"""Property of an object: when it was made (draft-ietf-moq-loc-04, 2.3.1.1)."""
+TIMESCALE = 0x08
+"""Property of an object: units of `TIMESTAMP` in a second; without it, microseconds."""
+
 
 @attrs.frozen
 class Gap:
@@ -25,14 +32,14 @@ class Frame:
 
     payload: bytes
     timestamp_us: int = 0
-    """Microseconds since the Unix epoch at the publisher (LOC, 2.3.1.1); 0 if the publisher does not say."""
+    """Microseconds since the Unix epoch at the publisher (LOC, 2.3.1.1); 0 if it is not known."""
     sequence: int = 0
     """The group: it only grows, and it grows by one with each audio frame and each group of others."""
     gap: Gap | None = None
     keyframe: bool = False
     """Whether a group begins here: of video, a picture that needs no other."""
-    priority: int = 128
-    """Of the publisher: 0 is sent first, 255 last."""
+    priority: int | None = None
+    """Of the publisher: 0 is sent first, 255 last; None: that of the track."""
 
     @property
     def text(self) -> str:

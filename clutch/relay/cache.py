@@ -49,6 +49,8 @@ class CacheTotal:
     limits: CacheLimits
     now: Callable[[], float] = trio.current_time
     cost: int = 0
+    objects: int = 0
+    """How many ever came."""
     _past: OrderedDict[CachedGroup, Cache] = attrs.field(factory=OrderedDict, repr=False)
     _newest: OrderedDict[CachedGroup, Cache] = attrs.field(factory=OrderedDict, repr=False)
 
@@ -111,9 +113,11 @@ class Cache:
 
     def grew(self, flow: Flow, item: Object) -> None:
         """An object was put at the end of a flow."""
+        self._total.objects += 1
         group = self.groups.get(flow.group)
-        if group is None:
-            return  # it was forgotten while it went on
+        if group is None:  # it was forgotten while it went on
+            del flow.objects[:-1]
+            return
         cost = _cost(item)
         group.cost += cost
         self.cost += cost

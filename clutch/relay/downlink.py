@@ -36,6 +36,12 @@ class Subscriber(Protocol):
     def ended(self, downlink: Downlink, status: DoneStatus, reason: str) -> None:
         """It is over; all its streams are."""
 
+    def skipped(self) -> None:
+        """It has lost what waited."""
+
+    def failed(self) -> None:
+        """We have: end the session."""
+
 
 @attrs.frozen
 class Written:
@@ -117,6 +123,11 @@ class Downlink:
             self._reset(lane, ResetCode.CANCELLED)
         self._stop()
         self.subscriber.ended(self, status, reason)
+
+    def failed(self) -> None:
+        """See `Sink.failed`."""
+        self._stop()
+        self.subscriber.failed()
 
     def cancel(self) -> None:
         """The peer wants no more."""
@@ -233,6 +244,7 @@ class Downlink:
         self._from_group = max(self._from_group, group)
         self._skipped_at = trio.current_time()
         self.skips += 1
+        self.subscriber.skipped()
         if self.skips > self.limits.skips:
             self._too_far_behind()
         return self.skips <= self.limits.skips

@@ -9,10 +9,11 @@ import attrs
 import trio
 
 from actors.runtime import Batch, LossyReceiver, LossySender, open_lossy
+from clutch.relay.claims import Claim
 from clutch.relay.errors import RequestRefused
 from clutch.relay.flow import EVERYTHING, Flow, News, Window
 from clutch.relay.router import Router
-from clutch.relay.track import Track
+from clutch.relay.track import Demand, Track
 from clutch.wire.moqt.codes import DoneStatus, RequestError
 from clutch.wire.moqt.data import Object
 from clutch.wire.moqt.names import FullTrackName
@@ -59,6 +60,7 @@ class LocalPublication:
     _track: Track = attrs.field(init=False)
     _flow: Flow | None = None
     _closed: bool = False
+    _heard: bool = False
 
     def open(self, properties: Properties) -> None:
         """Let the relay know of it. Raises `RequestRefused`, if there are too many tracks."""
@@ -111,13 +113,19 @@ class LocalPublication:
         if flow is not None:
             self._track.append(flow, (), finish=True)
 
-    def wanted(self, wanted: bool) -> None:
-        """See `Source.wanted`."""
-        if self._wanted is not None:
-            self._wanted(wanted)
+    def demand(self, demand: Demand) -> None:
+        """See `Source.demand`."""
+        heard = demand is Demand.HEARD
+        if heard is not self._heard:
+            self._heard = heard
+            if self._wanted is not None:
+                self._wanted(heard)
 
     def new_group(self, after: int) -> None:
         """See `Source.new_group`: groups come by themselves."""
+
+    def claimed(self, claim: Claim) -> None:
+        """See `Source.claimed`: owners do not decide about us."""
 
 
 @attrs.define(eq=False)
@@ -231,6 +239,10 @@ class LocalSubscription:
     def ended(self, status: DoneStatus, reason: str) -> None:
         """See `Sink.ended`."""
         self._over(f"{status.name}: {reason}")
+
+    def failed(self) -> None:
+        """See `Sink.failed`."""
+        self._over("INTERNAL_ERROR: a bug")
 
     def _over(self, why: str) -> None:
         self.why = why

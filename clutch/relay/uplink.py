@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from clutch.relay.claims import Decision
+from clutch.relay.claims import ACCEPTED, Claim, Decision, PublishAttempt
 from clutch.relay.flow import Flow
 from clutch.relay.router import release
-from clutch.relay.track import Track
+from clutch.relay.track import Demand, Track
 from clutch.wire.moqt.codes import ResetCode
 from clutch.wire.moqt.data import Object, ObjectDatagram, SubgroupHeader
 
@@ -19,22 +19,24 @@ from clutch.wire.moqt.data import Object, ObjectDatagram, SubgroupHeader
 class Uplink:
     """The `Source` of a peer in a track."""
 
-    _idle: Callable[[bool], None]
-    """Called with True when nobody listens any more, and with False when somebody does."""
-    _new_group: Callable[[int], None]
+    demand: Callable[[Demand], None]
+    """See `Source.demand`."""
+    new_group: Callable[[int], None]
+    """See `Source.new_group`."""
+    _attempt: PublishAttempt = attrs.field(repr=False)
     _decisions: list[Decision]
     """Of the owners of the namespace."""
     track: Track = attrs.field(init=False)
     feeds: dict[Feed, None] = attrs.field(factory=dict, repr=False)
     """What is under way."""
 
-    def wanted(self, wanted: bool) -> None:
-        """See `Source.wanted`."""
-        self._idle(not wanted)
-
-    def new_group(self, after: int) -> None:
-        """See `Source.new_group`."""
-        self._new_group(after)
+    def claimed(self, claim: Claim) -> None:
+        """See `Source.claimed`."""
+        decision = claim.decide(self._attempt)
+        if decision.refused is not None:
+            self._attempt.end(decision.reason)
+        elif decision is not ACCEPTED:
+            self._decisions.append(decision)
 
     def open(self, header: SubgroupHeader) -> Feed:
         """A subgroup stream begins."""

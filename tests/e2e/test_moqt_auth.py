@@ -1,4 +1,4 @@
-"""Tokens at the relay of a whole node: over QUIC, in virtual time."""
+"""Tokens at the relay of a whole node, over QUIC: in virtual time, and once for real."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from clutch.auth.patterns import Pattern
 from clutch.auth.tokens import mint
+from clutch.net.link import TrioNetwork
 from clutch.net.memory import MemoryNetwork
 from clutch.net.moqt.session import MoqtSession
 from clutch.net.quic.aioquic_engine import AioquicEngine
-from clutch.net.quic.engine import Closed, Target, Trust
+from clutch.net.quic.engine import Closed, Incoming, Refused, Target, Trust
+from clutch.net.quic.memory import join
 from clutch.node.config import (
     AuthConfig,
     Config,
@@ -29,11 +32,13 @@ from clutch.node.config import (
 )
 from clutch.node.keys import prepare_keys
 from clutch.node.node import Node, open_node
-from clutch.wire.moqt.codes import RequestError, SessionError
+from clutch.wire.moqt.codes import DoneStatus, RequestError, SessionError
 from clutch.wire.moqt.messages import RequestError_
 from clutch.wire.moqt.names import FullTrackName
-from clutch.wire.moqt.parameters import Token
+from clutch.wire.moqt.parameters import Parameters, Token
 from clutch.wire.moqt.setup import Options
+from tests.e2e.processes import PATIENCE_S, clutch, events
+from tests.interop.node import running_node
 from tests.net.moqt.kit import Scribe
 
 HERE, THERE = "127.0.0.1", "192.0.2.2"
@@ -76,6 +81,15 @@ class Peer:
         return (await self.told("answered"))[1]
 
 
+async def visit(engine: AioquicEngine, target: Target, token: bytes | None) -> Peer:
+    """Connect, and wait until the session is open or refused."""
+    options = Options(authorization=() if token is None else (Token.of(token),))
+    peer = Peer(MoqtSession(scribe := Scribe(), options), scribe)
+    await engine.connect(target, peer.session)
+    await peer.told("ready", "closed")
+    return peer
+
+
 @attrs.define(eq=False)
 class World:
     """A node, and those who come to it."""
@@ -104,18 +118,8 @@ class World:
         """A session from that host, with a token or without."""
         engine = AioquicEngine(self.network.host(host))
         await self._nursery.start(engine.run)
-        options = Options(authorization=() if token is None else (Token.of(token),))
-        peer = Peer(MoqtSession(scribe := Scribe(), options), scribe)
-        listening = self.node.moqt.engine.address
-        target = Target(*listening, ["moqt-18"], trust=Trust(fingerprint=bytes.fromhex(self.fingerprint)))
-        await engine.connect(target, peer.session)
-        await peer.told("ready", "closed")
-        return peer
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the node's certificate, as the status page says it."""
-        return str(self.node.snapshot()["moqt"]["certificate_sha256"])
+        trust = Trust(fingerprint=bytes.fromhex(self.node.snapshot()["moqt"]["certificate_sha256"]))
+        return await visit(engine, Target(*self.node.moqt.engine.address, ["moqt-18"], trust=trust), token)
 
     @property
     def gate(self) -> dict[str, int]:
@@ -156,6 +160,21 @@ async def test_from_this_machine_none_is_needed(tmp_path: Path, autojump_clock: 
         assert not isinstance(await peer.answer(), RequestError_)
         assert request in peer.session.requests
         assert world.gate == {"without_token": 1}
+
+
+@pytest.mark.parametrize("page", ["http://localhost:8080", "https://example.com"])
+async def test_a_browser_here_shows_pages_of_others(
+    tmp_path: Path, autojump_clock: MockClock, page: str
+) -> None:
+    async with open_world(tmp_path, HERE) as world:
+        peer = Peer(MoqtSession(scribe := Scribe()), scribe)
+        incoming = Incoming("webtransport", "moqt-18", (HERE, 1), origin=page)
+        relay = world.node.moqt.engine.accept(incoming)
+        assert not isinstance(relay, Refused)
+        pair = join(peer.session, relay, protocol="moqt-18", kind="webtransport", clock=trio.current_time)
+        pair.deliver(trio.current_time())
+        ends = [end.code for (end,) in peer.calls("closed")]
+        assert ends == ([] if "localhost" in page else [SessionError.UNAUTHORIZED])
 
 
 async def test_every_bad_token_has_its_code(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -209,6 +228,20 @@ async def test_a_token_that_ends_ends_its_session(tmp_path: Path, autojump_clock
         assert world.gate == {"with_token": 2, "expired": 1}
 
 
+async def test_a_token_of_a_request_must_last_as_long(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with open_world(tmp_path) as world:
+        short = Parameters(authorization=(Token.of(world.token(publish="**", ttl=5)),))
+        kept, given_up = await world.come(world.token()), await world.come(world.token())
+        for peer in (kept, given_up):
+            request = peer.session.publish(UPLINK, short)
+            assert not isinstance(await peer.answer(), RequestError_)
+        given_up.session.finish(request, DoneStatus.TRACK_ENDED)
+        end = await kept.closed()
+        assert (end.code, end.reason) == (SessionError.EXPIRED_AUTH_TOKEN, "the token has expired")
+        await trio.sleep(10)
+        assert not given_up.calls("closed")
+
+
 async def test_a_revoked_token_ends_its_session(tmp_path: Path, autojump_clock: MockClock) -> None:
     revoked = tmp_path / "revoked"
     revoked.write_text("")
@@ -244,3 +277,30 @@ async def test_no_token_is_ever_logged(tmp_path: Path, autojump_clock: MockClock
     shown = repr(lines)
     for piece in {*good.split(b"."), *bad.split(b".")}:
         assert piece.decode() not in shown
+
+
+async def test_clutch_token_opens_a_running_node(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_node(data, "moqt.open_loopback=false") as node:
+        made = clutch("token", "--publish", "voice/*/uplink", "--data", str(data))
+        assert made.returncode == 0, made.stderr
+        token = made.stdout.strip()
+        status = node.status()["moqt"]
+        trust = Trust(fingerprint=bytes.fromhex(status["certificate_sha256"]))
+        target = Target("127.0.0.1", node.moqt_port, ["moqt-18"], trust=trust)
+        engine = AioquicEngine(TrioNetwork())
+        with trio.fail_after(PATIENCE_S):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(engine.run)
+                end = await (await visit(engine, target, None)).closed()
+                assert (end.code, end.reason) == (SessionError.UNAUTHORIZED, "a token is needed")
+                peer = await visit(engine, target, token.encode())
+                peer.session.publish(UPLINK)
+                assert not isinstance(await peer.answer(), RequestError_)
+                nursery.cancel_scope.cancel(reason="the test is over")
+        gate = node.status()["moqt"]["gate"]
+        assert (gate["with_token"], gate["unauthorized"], gate["without_token"]) == (1, 1, 0)
+        jti = made.stderr.split()[1].rstrip(",")
+        assert [line["jti"] for line in events(node, "moqt.admitted")] == [jti]
+        assert node.stop() == 0
+        assert not any(piece in node.log() for piece in token.split("."))

@@ -30,13 +30,16 @@ def add(frames: Sequence[bytes]) -> bytes:
 
 
 @pytest.fixture
-async def stream(autojump_clock: MockClock) -> AsyncIterator[FakeStream]:
+async def stream() -> AsyncIterator[FakeStream]:
+    """A test must itself ask for `autojump_clock`."""
     stream = FakeStream(Ledger(), "s1")
     yield stream
     stream.close()
 
 
-async def test_a_second_writer_is_refused_and_told_who_speaks(stream: FakeStream) -> None:
+async def test_a_second_writer_is_refused_and_told_who_speaks(
+    autojump_clock: MockClock, stream: FakeStream
+) -> None:
     downlink = Downlink(stream)
     with downlink.lease(Speaker.AGENT), pytest.raises(DownlinkTaken, match="taken by an agent") as refusal:
         downlink.lease(Speaker.APP)
@@ -46,7 +49,9 @@ async def test_a_second_writer_is_refused_and_told_who_speaks(stream: FakeStream
         assert downlink.speakers == [Speaker.APP]
 
 
-async def test_what_was_said_is_heard_before_the_next_writer(stream: FakeStream) -> None:
+async def test_what_was_said_is_heard_before_the_next_writer(
+    autojump_clock: MockClock, stream: FakeStream
+) -> None:
     downlink = Downlink(stream)
     with downlink.lease(Speaker.ANNOUNCEMENT) as first:
         first.send(pcm(1, 2))
@@ -57,7 +62,9 @@ async def test_what_was_said_is_heard_before_the_next_writer(stream: FakeStream)
     assert levels(stream) == [1, 1, 2]
 
 
-async def test_a_writer_that_has_no_lease_any_more_changes_nothing(stream: FakeStream) -> None:
+async def test_a_writer_that_has_no_lease_any_more_changes_nothing(
+    autojump_clock: MockClock, stream: FakeStream
+) -> None:
     downlink = Downlink(stream)
     old = downlink.lease(Speaker.AGENT)
     old.release()
@@ -70,7 +77,7 @@ async def test_a_writer_that_has_no_lease_any_more_changes_nothing(stream: FakeS
         assert (old.held, old.queued_ms, new.queued_ms) == (False, 0, 20)
 
 
-async def test_an_error_silences_its_writer(stream: FakeStream) -> None:
+async def test_an_error_silences_its_writer(autojump_clock: MockClock, stream: FakeStream) -> None:
     downlink = Downlink(stream)
 
     def fail(lease: Lease) -> None:
@@ -84,7 +91,9 @@ async def test_an_error_silences_its_writer(stream: FakeStream) -> None:
     assert downlink.speakers == []
 
 
-async def test_who_waits_comes_in_turn(stream: FakeStream, nursery: trio.Nursery) -> None:
+async def test_who_waits_comes_in_turn(
+    autojump_clock: MockClock, stream: FakeStream, nursery: trio.Nursery
+) -> None:
     downlink = Downlink(stream)
     came: list[Speaker] = []
 
@@ -107,7 +116,7 @@ async def test_who_waits_comes_in_turn(stream: FakeStream, nursery: trio.Nursery
     assert came == [Speaker.AGENT, Speaker.APP]
 
 
-async def test_who_gives_up_waiting_is_passed_over(stream: FakeStream) -> None:
+async def test_who_gives_up_waiting_is_passed_over(autojump_clock: MockClock, stream: FakeStream) -> None:
     downlink = Downlink(stream)
     with downlink.lease(Speaker.ANNOUNCEMENT), trio.move_on_after(1):
         await downlink.turn(Speaker.AGENT)
@@ -115,7 +124,9 @@ async def test_who_gives_up_waiting_is_passed_over(stream: FakeStream) -> None:
         assert downlink.speakers == [Speaker.APP]
 
 
-async def test_saying_waits_for_the_ear(stream: FakeStream, nursery: trio.Nursery) -> None:
+async def test_saying_waits_for_the_ear(
+    autojump_clock: MockClock, stream: FakeStream, nursery: trio.Nursery
+) -> None:
     downlink = Downlink(stream)
     with downlink.lease(Speaker.AGENT) as lease:
         nursery.start_soon(lease.say, pcm(1, 50))
@@ -141,7 +152,9 @@ async def tick(stream: FakeStream, ticks: int) -> None:
         await wait_all_tasks_blocked()
 
 
-async def test_two_writers_are_heard_at_once(mixing: Downlink, stream: FakeStream) -> None:
+async def test_two_writers_are_heard_at_once(
+    autojump_clock: MockClock, mixing: Downlink, stream: FakeStream
+) -> None:
     with mixing.lease(Speaker.AGENT) as agent, mixing.lease(Speaker.APP) as app:
         assert mixing.speakers == [Speaker.AGENT, Speaker.APP]
         agent.send(pcm(1, 5))
@@ -150,7 +163,9 @@ async def test_two_writers_are_heard_at_once(mixing: Downlink, stream: FakeStrea
     assert levels(stream) == [1, 1, 11, 11, 1, 0]  # the first 40 ms had left before the app began
 
 
-async def test_silence_of_one_is_not_silence_of_the_other(mixing: Downlink, stream: FakeStream) -> None:
+async def test_silence_of_one_is_not_silence_of_the_other(
+    autojump_clock: MockClock, mixing: Downlink, stream: FakeStream
+) -> None:
     agent, app = mixing.lease(Speaker.AGENT), mixing.lease(Speaker.APP)
     agent.send(pcm(1, 5))
     app.send(pcm(10, 4))
@@ -159,7 +174,9 @@ async def test_silence_of_one_is_not_silence_of_the_other(mixing: Downlink, stre
     assert levels(stream) == [1, 1, 10, 10, 10, 10, 0]
 
 
-async def test_what_a_writer_left_is_mixed_to_its_end(mixing: Downlink, stream: FakeStream) -> None:
+async def test_what_a_writer_left_is_mixed_to_its_end(
+    autojump_clock: MockClock, mixing: Downlink, stream: FakeStream
+) -> None:
     with mixing.lease(Speaker.AGENT) as agent:
         agent.send(pcm(1, 4.5))
     assert mixing.speakers == []
@@ -168,7 +185,9 @@ async def test_what_a_writer_left_is_mixed_to_its_end(mixing: Downlink, stream: 
     assert not mixing._queues
 
 
-async def test_pieces_of_frames_are_put_together(mixing: Downlink, stream: FakeStream) -> None:
+async def test_pieces_of_frames_are_put_together(
+    autojump_clock: MockClock, mixing: Downlink, stream: FakeStream
+) -> None:
     with mixing.lease(Speaker.AGENT) as agent:
         for _ in range(8):
             agent.send(pcm(1, 0.5))
@@ -177,7 +196,7 @@ async def test_pieces_of_frames_are_put_together(mixing: Downlink, stream: FakeS
     assert bytes(stream.heard[: 4 * FRAME]) == pcm(1, 4)
 
 
-async def test_what_waits_to_be_mixed_is_bounded(mixing: Downlink) -> None:
+async def test_what_waits_to_be_mixed_is_bounded(autojump_clock: MockClock, mixing: Downlink) -> None:
     def fill(lease: Lease) -> int:
         return sum(lease.send(pcm(1)) for _ in range(100)) // FRAME
 
@@ -185,7 +204,9 @@ async def test_what_waits_to_be_mixed_is_bounded(mixing: Downlink) -> None:
     assert fill(mixing.lease(Speaker.APP)) == 50
 
 
-async def test_another_codec_drops_what_waits(mixing: Downlink, stream: FakeStream) -> None:
+async def test_another_codec_drops_what_waits(
+    autojump_clock: MockClock, mixing: Downlink, stream: FakeStream
+) -> None:
     lease = mixing.lease(Speaker.AGENT)
     lease.send(pcm(1, 5))
     stream.rate_hz = 16_000

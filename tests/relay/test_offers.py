@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from trio.testing import MockClock
 
 from clutch.relay import LocalPublication, Relay
@@ -36,6 +37,14 @@ async def test_who_waits_already_is_served(autojump_clock: MockClock, relay: Rel
         assert subscription.live
         made[0].close()
         offer.close()
+
+
+async def test_what_is_published_is_not_made_again(autojump_clock: MockClock, relay: Relay) -> None:
+    publication = relay.publish(AUDIO)
+    with relay.subscribe(AUDIO):
+        offer = relay.offer(AUDIO.namespace, lambda name: pytest.fail("it is there"))
+        offer.close()
+    publication.close()
 
 
 async def test_what_is_not_made_does_not_exist(autojump_clock: MockClock, relay: Relay) -> None:

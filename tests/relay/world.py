@@ -54,9 +54,8 @@ class Client:
         return taken
 
     def answer(self) -> Any:
-        """The only answer that came."""
-        ((_, message),) = self.take("answered")
-        return message
+        """The latest answer that came."""
+        return self.take("answered")[-1][1]
 
     def objects(self) -> list[tuple[int, int, bytes]]:
         """Group, ID and payload of what came."""
@@ -75,13 +74,15 @@ class Client:
     def publish(self, name: FullTrackName, properties: Properties = NONE, **parameters: Any) -> Request:
         """PUBLISH, and be accepted."""
         request = self.session.publish(name, Parameters(**parameters), properties)
-        assert isinstance(self.answer(), m.RequestOk)
+        self.world.settle()
+        assert isinstance(request.answer, m.RequestOk)
         return request
 
     def announce(self, name: FullTrackName, *, serve: bool = True) -> Request:
         """PUBLISH_NAMESPACE, and be accepted; SUBSCRIBEs are then granted if `serve`."""
         request = self.session.publish_namespace(name.namespace)
-        assert isinstance(self.answer(), m.RequestOk)
+        self.world.settle()
+        assert isinstance(request.answer, m.RequestOk)
 
         def requested(session: MoqtSession, asked: Request) -> None:
             if asked.kind is Kind.SUBSCRIBE:
@@ -153,7 +154,12 @@ class World:
     async def later(self, seconds: float) -> None:
         """Let time pass."""
         self.settle()
-        await trio.sleep(seconds)
+        end = trio.current_time() + seconds
+        while (left := end - trio.current_time()) > 0:
+            await trio.sleep(min(left, 1.0))
+            self.settle()
+            for client in self.clients:
+                client.session.on_time(trio.current_time())
         self.settle()
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ from clutch.wire.moqt.messages import (
     Setup,
     StandaloneFetch,
     Subscribe,
+    SubscribeOk,
     SubscribeTracks,
     Unsubscribe,
 )
@@ -113,6 +114,7 @@ def test_messages_of_draft_18(payload: str, code: SessionError) -> None:
         ("04: 04 07 01 09 03 05 05 05", VIOLATION),  # LARGEST_OBJECT with too much
         ("20: 01 02 05 05 01 78", VIOLATION),  # more setup parameters than announced
         ("20: 02 02 05", VIOLATION),  # fewer
+        ("04: 04 07 00 02 00", VIOLATION),  # a track with DELIVERY_TIMEOUT 0
         ("6f00: 00", VIOLATION),  # SETUP is of later drafts
         ("4051: 02 00 00", VIOLATION),
     ],
@@ -218,6 +220,7 @@ def test_datagrams(data: str) -> None:
         "05 04 8080 00",  # unknown flags
         "05 04 1c ffffffffffffffffff 00 80 00 08 00 00",  # group IDs overflow
         "05 04 1c 00 ffffffffffffffffff 80 00 00 00",  # object IDs overflow
+        "05 04 1f 00 ffffffffffffffffff 00 80 00 02 00",  # subgroup IDs overflow
         "05 04 808c 05 00 1c 00 00 80 00 5d 00 00 80 00 0d 00 00 00",  # subgroup of a datagram
     ],
 )
@@ -296,6 +299,7 @@ def test_malformed_tracks_are_no_errors_of_the_session(items: str, malformed: bo
         (DRAFT18, PublishNamespace(4, (b"a",) * 33)),
         (DRAFT18, Subscribe(4, FullTrackName((b"a",), b"x" * 4096))),
         (DRAFT18, Subscribe(1 << 64, TRACK)),
+        (DRAFT16, Subscribe(1 << 62, TRACK)),
         (DRAFT18, Subscribe(4, TRACK, Parameters(expires_ms=5))),
         (DRAFT18, Subscribe(4, TRACK, Parameters(subscriber_priority=256))),
         (DRAFT18, Subscribe(4, TRACK, Parameters(filter=Filter(FilterType.ABSOLUTE_START)))),
@@ -312,6 +316,7 @@ def test_malformed_tracks_are_no_errors_of_the_session(items: str, malformed: bo
         (DRAFT20, Fetch(4, JoiningFetch(2, 1))),
         (DRAFT20, Fetch(4, StandaloneFetch(TRACK, Location(5, 0), Location(4, 0)))),
         (DRAFT18, Goaway("x" * 8193)),
+        (DRAFT18, Goaway("ä")),
         (DRAFT18, RequestOk(properties=Properties(((4, 1), (2, 1))))),
         (DRAFT18, RequestOk(properties=Properties(((4, b""),)))),
         (DRAFT18, RequestOk(properties=Properties(((5, 1),)))),
@@ -327,6 +332,8 @@ def test_what_draft_16_has_no_word_for_is_left_out() -> None:
     full = Subscribe(4, TRACK, Parameters(rendezvous_timeout_ms=5, forward=True))
     assert DRAFT16.encode(full) == DRAFT16.encode(Subscribe(4, TRACK, Parameters(forward=True)))
     assert DRAFT16.encode(Goaway("x", 5, 7)) == DRAFT16.encode(Goaway("x"))
+    timeless = SubscribeOk(7, properties=Properties.of((2, 0), (4, 1)), request_id=4)
+    assert DRAFT16.encode(timeless).endswith(b"\x04\x07\x00\x04\x01")
     update = RequestUpdate(6, Parameters(), existing_request_id=4)
     assert DRAFT18.encode(update) == DRAFT18.encode(RequestUpdate(6))
 

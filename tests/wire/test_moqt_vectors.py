@@ -240,6 +240,17 @@ MESSAGES_20: list[tuple[str, str, Message]] = [
         f"08 {NAME} 01 21 01 03",
         Fetch(8, StandaloneFetch(TRACK, Location(0, 0), WHATEVER_IS_LAST, groups=3)),
     ),
+    (
+        "16",
+        f"08 {NAME} 01 21 01 00",
+        Fetch(8, StandaloneFetch(TRACK, Location(0, 0), WHATEVER_IS_LAST, groups=0)),
+    ),
+    (
+        "16",
+        f"08 {NAME} 01 21 02 01 02",
+        Fetch(8, StandaloneFetch(TRACK, Location(1, 2), WHATEVER_IS_LAST)),
+    ),
+    ("16", f"08 {NAME} 00", Fetch(8, StandaloneFetch(TRACK, Location(0, 0), WHATEVER_IS_LAST))),
     ("18", "00 02 04 00", FetchOk(end_of_track=False, end=Location(2, 5))),
     ("18", "00 02 ffffffffffffffffff 00", FetchOk(end_of_track=False, end=Location(2, 0))),
     ("05", "36 00 00", RequestError_(RequestError.INVALID_FILTER)),

@@ -76,12 +76,11 @@ class IncomingSubgroup:
 
     def was_reset(self, code: int) -> None:
         """The peer gives it up."""
+        self._inbox.timers.clear(self)
         if self.live:
             self._inbox.subgroup_ended(self, code)
-        elif self._parser.header is not None:
-            self.end = (code,)
         else:
-            self._inbox.timers.clear(self)
+            self.end = (code,)
 
 
 @attrs.define(eq=False)

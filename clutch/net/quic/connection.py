@@ -215,7 +215,7 @@ class Connection:
 
     def transmit(self, now: float) -> None:
         """Send what waits, finish what has ended, and set the timer."""
-        if self.quic.blank and not self.client:
+        if self.early and self.quic.blank and not self.client:
             self.gone = True  # what came first was no QUIC
             return
         ending = self.quic.ending
@@ -225,7 +225,8 @@ class Connection:
             for data, destination in self.quic.datagrams_to_send(now):
                 self._sent_bytes += len(data)
                 self._datagrams.send(data, destination)
-            self.dispatch()  # connection IDs were issued with the packets
+            if self.quic.has_events:
+                self.dispatch()  # connection IDs were issued with the packets
             if self.refused and self._layer is not None and not self.over:
                 self._layer.sent()
         except Exception:

@@ -228,7 +228,7 @@ class MemorySession:
         return not full
 
     def _open(self, bidirectional: bool, data: bytes, fin: bool) -> QuicStream | None:
-        if not self._room(len(data), 0):
+        if self.over or not self._room(len(data), 0):
             return None
         number = next(self._numbers[bidirectional])
         ours = MemoryStream(self, number, bidirectional, local=True)
@@ -365,7 +365,7 @@ class MemoryEngine:
         finally:
             del self._quic._engines[self.address]
             for session in list(self.sessions):
-                session.close(0, "the endpoint stops")
+                session.close()
             self._deliver(math.inf)
 
     async def connect(self, target: Target, handler: SessionHandler) -> MemorySession:
@@ -375,11 +375,11 @@ class MemoryEngine:
         other = self._quic._engines.get((target.host, target.port))
         if other is None or other._accept is None:
             raise ConnectFailed(f"cannot connect to {where}: refused")
-        protocol = next((name for name in target.protocols if name in other.protocols), None)
+        protocol = next((name for name in other.protocols if name in target.protocols), None)
         if protocol is None:
             raise ConnectFailed(f"cannot connect to {where}: no common protocol")
-        path = target.path if target.kind == "webtransport" else ""
-        authority = f"{target.host}:{target.port}"
+        web = target.kind == "webtransport"
+        path, authority = (target.path, f"{target.host}:{target.port}") if web else ("", "")
         accepted = other._accept(Incoming(target.kind, protocol, self.address, authority, path))
         if isinstance(accepted, Refused):
             raise ConnectFailed(f"cannot connect to {where}: {accepted.reason}")

@@ -40,14 +40,15 @@ def split_fetch(message: Fetch) -> dict[str, Any]:
     if isinstance(chosen, JoiningFetch):
         raise LocalProtocolError("draft 20 has no joining fetch")
     start, end = chosen.start, chosen.end
+    filter_: Filter | None
     if chosen.groups == 0:
         filter_ = Filter(FilterType.NEXT_GROUP)
     elif chosen.groups is not None:
         filter_ = Filter(FilterType.RELATIVE_START, groups=chosen.groups)
-    elif end == WHATEVER_IS_LAST:
-        filter_ = Filter(FilterType.ABSOLUTE_START, start)
-    else:
+    elif end != WHATEVER_IS_LAST:
         filter_ = Filter(FilterType.ABSOLUTE_RANGE, start, end.group, end.object - 1 if end.object else None)
+    else:
+        filter_ = None if start == FIRST else Filter(FilterType.ABSOLUTE_START, start)
     return {
         "request_id": message.request_id,
         "name": chosen.name,

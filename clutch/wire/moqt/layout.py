@@ -7,12 +7,13 @@ from typing import Any
 
 import attrs
 
-from clutch.wire.moqt.codes import CodeTable
+from clutch.wire.moqt.codes import CodeTable, RequestError
 from clutch.wire.moqt.errors import LocalProtocolError, violation
 from clutch.wire.moqt.fields import Reader, Writer
 from clutch.wire.moqt.messages import JoiningFetch, Message, Redirect, StandaloneFetch
-from clutch.wire.moqt.names import FullTrackName, Location
+from clutch.wire.moqt.names import MAX_NAME, FullTrackName, Location
 from clutch.wire.moqt.parameter_codec import ParameterTable
+from clutch.wire.moqt.properties import Properties, PropertyType
 from clutch.wire.moqt.property_codec import read_properties
 from clutch.wire.moqt.varint import Varint
 
@@ -189,7 +190,7 @@ def _read_redirect(reader: Reader) -> Redirect:
 def _write_redirect(writer: Writer, value: Redirect | None) -> None:
     if value is None:
         raise LocalProtocolError("REDIRECT without where to")
-    writer.blob(value.uri.encode(), MAX_PAYLOAD, "URI")
+    _put_text(writer, value.uri, MAX_PAYLOAD)
     writer.name(value.name or FullTrackName((), b""))
 
 
@@ -200,11 +201,10 @@ def _text(data: bytes, what: str) -> str:
         raise violation(f"{what} is not ASCII") from error
 
 
-NAME = Field(
-    "name", lambda reader: reader.blob(4096, "track name"), lambda w, v: w.blob(v, 4096, "track name")
-)
-REASON = Field("reason", Reader.reason, Writer.reason)
-END = Field("end", Reader.location, Writer.location)
+def _put_text(writer: Writer, value: str, limit: int) -> None:
+    if not value.isascii():
+        raise LocalProtocolError("a URI that is not ASCII")
+    writer.blob(value.encode(), limit, "URI")
 
 
 def _read_last(reader: Reader) -> Location:
@@ -216,6 +216,18 @@ def _write_last(writer: Writer, value: Location) -> None:
     writer.location(Location(value.group, (value.object or writer.integer.maximum + 1) - 1))
 
 
+def _write_properties_16(writer: Writer, value: Properties) -> None:
+    # 0, which is "no timeout" elsewhere, would be an error.
+    writer.pairs(tuple(each for each in value if each != (PropertyType.OBJECT_DELIVERY_TIMEOUT, 0)))
+
+
+NAME = Field(
+    "name",
+    lambda reader: reader.blob(MAX_NAME, "track name"),
+    lambda writer, value: writer.blob(value, MAX_NAME, "track name"),
+)
+REASON = Field("reason", Reader.reason, Writer.reason)
+END = Field("end", Reader.location, Writer.location)
 END_INCLUSIVE = Field("end", _read_last, _write_last)
 END_OF_TRACK = Field("end_of_track", _read_flag, lambda writer, value: writer.byte(value))
 RETRY = Field("retry_ms", _read_retry, lambda writer, value: writer.varint(0 if value is None else value + 1))
@@ -227,11 +239,10 @@ STREAM_COUNT = Field(
 URI = Field(
     "uri",
     lambda reader: _text(reader.blob(MAX_URI, "URI"), "URI"),
-    lambda writer, value: writer.blob(value.encode(), MAX_URI, "URI"),
+    lambda writer, value: _put_text(writer, value, MAX_URI),
 )
-REDIRECT = Field("redirect", _read_redirect, _write_redirect, lambda before: before["code"] == 0x34)
-PROPERTIES = Field(
-    "properties",
-    read_properties,
-    lambda writer, value: writer.pairs(value.items),
+REDIRECT = Field(
+    "redirect", _read_redirect, _write_redirect, lambda before: before["code"] == RequestError.REDIRECT
 )
+PROPERTIES = Field("properties", read_properties, lambda writer, value: writer.pairs(value.items))
+PROPERTIES_16 = Field("properties", read_properties, _write_properties_16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clutch.wire.moqt.errors import RemoteProtocolError, violation
 from clutch.wire.moqt.fields import Reader, Writer, read_pairs
 from clutch.wire.moqt.properties import NONE, Properties, Property, PropertyType
-from clutch.wire.moqt.varint import VI64, Varint
+from clutch.wire.moqt.varint import QUIC, VI64, Varint
 
 _MANDATORY = range(0x4000, 0x8000)
 """Properties that only a track may have (section 2.5.1)."""
@@ -26,6 +26,8 @@ def read_properties(reader: Reader) -> Properties:
         value = properties.number(type_)
         if value is not None and value not in values:
             raise violation(f"{type_.name} is {value}")
+    if reader.integer is QUIC and properties.number(PropertyType.OBJECT_DELIVERY_TIMEOUT) == 0:
+        raise violation("DELIVERY_TIMEOUT is 0")
     return properties
 
 

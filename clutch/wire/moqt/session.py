@@ -173,7 +173,7 @@ class Session:
     def _control(self, channel: Channel, message: m.Message) -> None:
         match message:
             case m.Goaway():
-                self._goaway(message, None)
+                self._goaway(message)
             case _ if self.link.draft.request_streams:
                 raise violation(f"{type(message).__name__} on the control stream")
             case m.MaxRequestId(request_id=maximum):
@@ -204,7 +204,8 @@ class Session:
             message = m.RequestOk(message.parameters, request_id=request_id)
         request = self.requests.of(request_id)
         if request is None:
-            if request_id >= (self.link.own_ids if self.link.ours(request_id) else self.link.peer_ids).next:
+            ids = self.link.own_ids if self.link.ours(request_id) else self.link.peer_ids
+            if not ids.used(request_id):
                 raise violation(f"{type(message).__name__} for request {request_id}, which never was")
             return  # it has crossed the end of the request
         taken_back = TAKES_BACK.get(type(message))
@@ -215,19 +216,16 @@ class Session:
         else:
             raise violation(f"{type(message).__name__} for {request.kind.name}")
 
-    def _goaway(self, message: m.Goaway, request: Request | None) -> None:
+    def _goaway(self, message: m.Goaway) -> None:
         if message.uri and not self.link.client:
             raise violation("a server is sent to another URI")
-        if request.redirected if request is not None else self.link.sent_away:
+        if self.link.sent_away:
             raise violation("a second GOAWAY")
-        if request is not None:
-            request.redirected = True
-        else:
-            self.link.sent_away = True
-            if message.request_id is not None and not self.link.ours(message.request_id):
-                text = f"GOAWAY with request ID {message.request_id} of its sender"
-                raise RemoteProtocolError(SessionError.INVALID_REQUEST_ID, text)
-        self.link.events.append(GoingAway(message.uri, message.timeout_ms, request))
+        if message.request_id is not None and not self.link.ours(message.request_id):
+            text = f"GOAWAY with request ID {message.request_id} of its sender"
+            raise RemoteProtocolError(SessionError.INVALID_REQUEST_ID, text)
+        self.link.sent_away = True
+        self.link.events.append(GoingAway(message.uri, message.timeout_ms, None))
 
     def _fin(self, channel: Channel) -> None:
         """The peer has finished its side, and all before it was handled."""

@@ -48,7 +48,6 @@ class Channel:
     stream: Stream | None = attrs.field(repr=False)
     """None while it could not be opened yet."""
     parser: ControlParser = attrs.field(repr=False)
-    control: bool = False
     request: Request | None = None
     held: list[Message] = attrs.field(init=False, factory=list, repr=False)
     """What came before the peer's SETUP."""
@@ -64,6 +63,11 @@ class Channel:
         """Bytes that the stream has refused so far."""
         return len(self._waiting)
 
+    @property
+    def waits(self) -> bool:
+        """Whether `flush` has something to do."""
+        return bool(self._waiting) or self._fin
+
     def send(self, data: bytes, *, fin: bool = False) -> None:
         """Send, or keep until `flush`. Nothing once this side is closed."""
         if self.closed:
@@ -74,25 +78,16 @@ class Channel:
             self._fin |= fin
 
     def flush(self) -> bool:
-        """Try again what was refused; whether nothing waits."""
-        if self.stream is None or not (self._waiting or self._fin):
-            return self.stream is not None
-        if not self.stream.write(bytes(self._waiting), fin=self._fin):
-            return False
-        self._waiting.clear()
-        self._fin = False
-        return True
+        """Try again what was refused; whether nothing waits any more."""
+        if self.waits and self.stream is not None and self.stream.write(bytes(self._waiting), fin=self._fin):
+            self._waiting.clear()
+            self._fin = False
+        return not self.waits
 
     def opened(self, stream: Stream) -> None:
-        """What waited has been written to this new stream."""
+        """The stream is there at last."""
         self.stream = stream
         stream.context = self
-        self._waiting.clear()
-        self._fin = False
-
-    def waiting(self) -> tuple[bytes, bool]:
-        """What `flush` would write, and whether it is the end."""
-        return bytes(self._waiting), self._fin
 
     def abort(self, code: int) -> None:
         """Give up both directions, as far as they are open."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from clutch.wire.moqt import messages as m
-from clutch.wire.moqt.codes import SessionError
+from clutch.wire.moqt.codes import ResetCode, SessionError
 from clutch.wire.moqt.drafts import Draft
 from clutch.wire.moqt.errors import RemoteProtocolError
 from clutch.wire.moqt.framing import ControlParser
@@ -61,15 +61,15 @@ class Link:
 
     def channel(self, stream: Stream | None) -> Channel:
         """A channel on a stream, or on one that is still to be opened."""
-        channel = Channel(stream, ControlParser(self.draft))
+        channel = Channel(None, ControlParser(self.draft))
         if stream is not None:
-            stream.context = channel
+            channel.opened(stream)
         return channel
 
     def send(self, channel: Channel, data: bytes, *, fin: bool = False) -> None:
         """Send on a channel, now or as soon as it takes more."""
         channel.send(data, fin=fin)
-        if not channel.unsent or channel.stream is None:
+        if not channel.waits or channel.stream is None:
             return
         self._unsent[channel] = None
         if channel.unsent > self.limits.control_unsent:
@@ -90,7 +90,7 @@ class Link:
         data = self.draft.encode(message)
         if request.channel is not self.out:
             self.send(request.channel, data, fin=fin)
-        elif self._queue:  # the request itself may be in it
+        elif any(number == request.id for number, _, _ in self._queue):  # itself was not sent yet
             self._queue.append((_NO_ID, request, data))
         else:
             self.send(self.out, data)
@@ -117,20 +117,28 @@ class Link:
                 self._complain(maximum)
                 return
             channel: Channel = request.channel
-            if channel.stream is None and not channel.closed:
-                stream = self.carrier.open_bidi(data)
+            if channel.stream is not None:
+                self.send(channel, data)
+            elif not channel.closed or not self.draft.request_streams:
+                # What was taken back before has its place in draft 16: no ID may be left out there.
+                stream = self.carrier.open_bidi(data, fin=channel.closed)
                 if stream is None:
                     return
                 channel.opened(stream)
-                channel.flush()
-            else:
-                self.send(channel, data)
+                if channel.closed:
+                    stream.stop(self.reset_code(ResetCode.CANCELLED))
             self._queue.popleft()
 
     def _complain(self, maximum: int) -> None:
         if maximum != self._complained and self.ready and self.out is not None:
             self._complained = maximum
             self.send(self.out, self.draft.encode(m.RequestsBlocked(maximum)))
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an ID that is used now would have to wait."""
+        maximum = self.own_ids.maximum
+        return maximum is not None and (bool(self._queue) or self.own_ids.next >= maximum)
 
     @property
     def full(self) -> bool:
@@ -161,6 +169,12 @@ class Link:
             case m.SubscribeNamespace(options=None):
                 return attrs.evolve(message, options=1)
         return message
+
+    def forget(self, request: Request) -> None:
+        """Who was to be told of a request wants to hear no more of it."""
+        kept = [event for event in self.events if getattr(event, "request", None) is not request]
+        self.events.clear()
+        self.events.extend(kept)
 
     def reset_code(self, code: int) -> int:
         """How this draft writes a `ResetCode`."""

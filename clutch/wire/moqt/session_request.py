@@ -76,6 +76,7 @@ YES: Mapping[Kind, type] = {
 }
 """The message that grants each kind."""
 
+SUBSCRIPTIONS = (Kind.SUBSCRIBE, Kind.PUBLISH)
 PREFIXES = (Kind.SUBSCRIBE_NAMESPACE, Kind.SUBSCRIBE_TRACKS)
 NAMESPACES = (*PREFIXES, Kind.PUBLISH_NAMESPACE)
 ENDED_BY_FIN = (*PREFIXES, Kind.PUBLISH)
@@ -100,9 +101,9 @@ def _legal(kind: Kind) -> dict[tuple[Kind, State, From], frozenset[type]]:
     match kind:
         case Kind.PUBLISH:
             answerer |= _UPDATE
-            asker |= {m.PublishDone}
+            asker |= {m.PublishDone, m.PublishStateNotify}
         case Kind.SUBSCRIBE:
-            answerer |= {m.PublishDone}
+            answerer |= {m.PublishDone, m.PublishStateNotify}
         case Kind.SUBSCRIBE_NAMESPACE:
             answerer |= {m.NamespaceFound, m.NamespaceDone}
         case Kind.SUBSCRIBE_TRACKS:

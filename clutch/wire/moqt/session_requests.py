@@ -7,7 +7,7 @@ import attrs
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
 from clutch.wire.moqt.errors import LocalProtocolError, violation
-from clutch.wire.moqt.names import Location, Namespace
+from clutch.wire.moqt.names import MAX_FIELDS, Location, Namespace
 from clutch.wire.moqt.parameters import NONE, Parameters
 from clutch.wire.moqt.properties import NONE as NO_PROPERTIES
 from clutch.wire.moqt.properties import Properties
@@ -31,6 +31,7 @@ from clutch.wire.moqt.session_request import (
     LEGAL,
     NAMESPACES,
     PREFIXES,
+    SUBSCRIPTIONS,
     Answer,
     Asking,
     From,
@@ -79,13 +80,13 @@ class Requests:
         message, kind = self._numbered(message), KINDS[type(message)]
         request = Request(message.request_id, kind, message, local=True, parameters=message.parameters)
         if isinstance(message, m.Fetch) and isinstance(message.range, m.JoiningFetch):
-            request.joined = self.books.requests.get(message.range.request_id)
-            if request.joined is None or request.joined.publisher:
+            joined = request.joined = self.books.requests.get(message.range.request_id)
+            if joined is None or joined.kind not in SUBSCRIPTIONS or joined.publisher:
                 raise LocalProtocolError("there is no such subscription to join")
         self.books.check(request)
         data = self.link.draft.encode(self.link.of_draft(message))
         self.link.own_ids.take()
-        own = self.link.draft.request_streams or kind in (Kind.SUBSCRIBE_NAMESPACE, Kind.SUBSCRIBE_TRACKS)
+        own = self.link.draft.request_streams or kind in PREFIXES
         request.channel = self.link.channel(None) if own else self.link.out
         if own:
             request.channel.request = request
@@ -132,11 +133,16 @@ class Requests:
             self.cancel(ours)
             self.link.events.append(Answered(ours, m.RequestError_(RequestError.DUPLICATE_SUBSCRIPTION)))
         over = request.kind is Kind.TRACK_STATUS
+        later = self._not_in_publish_ok(request, parameters)
+        if later is not None:
+            answer = m.RequestOk(Parameters(expires_ms=parameters.expires_ms))
         self.link.say(request, answer, fin=over)
         request.answer, request.state = answer, State.ESTABLISHED
-        request.parameters = merged(request.parameters, parameters)
+        request.parameters = self._agreed(request, parameters)
         if properties:
             request.properties = properties
+        if later is not None:
+            self.update(request, later, self.link.now)
         if over:
             self._over(request)
         elif request.kind is Kind.FETCH:
@@ -166,7 +172,7 @@ class Requests:
 
         `streams` is how many there were, by default those counted.
         """
-        if request.kind not in (Kind.SUBSCRIBE, Kind.PUBLISH) or not request.publisher:
+        if request.kind not in SUBSCRIPTIONS or not request.publisher:
             raise LocalProtocolError(f"PUBLISH_DONE for {request!r}")
         if not request.open:
             return
@@ -181,6 +187,8 @@ class Requests:
         subscriber = request.kind is Kind.PUBLISH and request.state is State.ESTABLISHED
         if not request.open or request.kind is Kind.TRACK_STATUS or not (request.local or subscriber):
             raise LocalProtocolError(f"no update of {request!r}")
+        if self.link.blocked:  # it could come after the end of its request
+            raise LocalProtocolError("the peer takes no updates now")
         existing = None if self.link.draft.request_streams else request.id
         update = m.RequestUpdate(self.link.own_ids.next, parameters, existing)
         data = self.link.draft.encode(update)
@@ -213,7 +221,7 @@ class Requests:
             self.link.say(request, m.RequestOk(parameters), request_id=request_id)
             return
         error = m.RequestError_(refusal.code, refusal.retry_ms, refusal.reason)
-        if request.kind in (Kind.SUBSCRIBE, Kind.PUBLISH):
+        if request.kind in SUBSCRIPTIONS:
             self.link.say(request, error, request_id=request_id)
             if request.publisher:
                 self.finish(request, DoneStatus.UPDATE_FAILED, refusal.reason)
@@ -267,8 +275,10 @@ class Requests:
         ):
             raise violation(f"a stream that begins with {type(message).__name__}")
         asking: Asking = message  # type: ignore[assignment]  # KINDS has no other
-        if isinstance(asking, m.SubscribeNamespace) and asking.options == 0:
-            kind = Kind.SUBSCRIBE_TRACKS
+        if isinstance(asking, m.SubscribeNamespace) and asking.options is not None:  # draft 16
+            if asking.options > 2:
+                raise violation(f"subscribe options {asking.options} are unknown")
+            kind = kind if asking.options else Kind.SUBSCRIBE_TRACKS
         self.link.peer_ids.use(asking.request_id)
         tokens = self.tokens.resolve(asking.parameters.authorization)
         request = Request(
@@ -315,9 +325,13 @@ class Requests:
                     raise violation("NAMESPACE_DONE without NAMESPACE")
                 request.announced.remove(suffix)
                 self.link.events.append(Withdrawn(request, suffix))
+            case m.PublishStateNotify(parameters=parameters):
+                request.parameters = merged(request.parameters, parameters)
             case m.PublishBlocked(suffix=suffix, name=name):
                 self.link.events.append(Blocked(request, suffix, name))
             case m.Goaway(uri=uri, timeout_ms=timeout_ms):
+                if uri and not self.link.client:
+                    raise violation("a server is sent to another URI")
                 if request.redirected:
                     raise violation("a second GOAWAY for a request")
                 request.redirected = True
@@ -355,7 +369,7 @@ class Requests:
             if isinstance(asked, m.StandaloneFetch) and _before(message.end, asked.start):
                 raise violation("FETCH_OK ends before the fetch starts")
         request.state = State.ESTABLISHED
-        request.parameters = merged(request.parameters, message.parameters)
+        request.parameters = self._agreed(request, message.parameters)
         if request.kind is not Kind.PUBLISH:
             request.properties = message.properties
         self.link.timers.clear(request)
@@ -410,7 +424,9 @@ class Requests:
             self.link.timers.set(request, self.link.now + patience, lambda: self._finish(request))
 
     def _found(self, request: Request, suffix: Namespace) -> None:
-        if len(request.announced) >= self.link.limits.namespaces:
+        if len(request.prefix) + len(suffix) > MAX_FIELDS:
+            raise violation(f"a namespace of more than {MAX_FIELDS} fields")
+        if len(request.announced) >= self.link.limits.announced:
             self.cancel(request, ResetCode.EXCESSIVE_LOAD)
             self.link.events.append(Cancelled(request, 0))
         elif suffix not in request.announced:
@@ -473,6 +489,20 @@ class Requests:
         if isinstance(message, m.Publish) and message.track_alias < 0:
             message = attrs.evolve(message, track_alias=self.books.free_alias())
         return attrs.evolve(message, request_id=self.link.own_ids.next)
+
+    def _agreed(self, request: Request, answer: Parameters) -> Parameters:
+        """What holds after a yes. A PUBLISH_OK without FORWARD means 1, whatever PUBLISH has said."""
+        agreed = merged(request.parameters, answer)
+        if request.kind is Kind.PUBLISH and self.link.draft.number < 20:
+            agreed = attrs.evolve(agreed, forward=answer.forward)
+        return agreed
+
+    def _not_in_publish_ok(self, request: Request, parameters: Parameters) -> Parameters | None:
+        """Draft 20: what PUBLISH_OK cannot say, and an update must."""
+        if request.kind is not Kind.PUBLISH or self.link.draft.number < 20:
+            return None
+        later = attrs.evolve(parameters, expires_ms=None)
+        return None if later == NONE else later
 
     def _answerable(self, request: Request) -> bool:
         """Whether the peer still waits for the answer. Raises LocalProtocolError if it never does."""

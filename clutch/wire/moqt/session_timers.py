@@ -33,9 +33,6 @@ class Timers:
             self._heap = [(when, number, key) for key, (when, number, _) in self._due.items()]
             heapq.heapify(self._heap)
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._due
-
     def deadline(self) -> float | None:
         """When something is to be done next; None: never."""
         while self._heap and not self._current(self._heap[0]):

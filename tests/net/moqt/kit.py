@@ -123,6 +123,8 @@ class Puppet:
         self.ended: Closed | None = None
         self.resets: list[tuple[QuicStream, int]] = []
         self.stops: list[tuple[QuicStream, int]] = []
+        self.streams: list[QuicStream] = []
+        """Unidirectional streams of the other side."""
         self.requests: list[QuicStream] = []
         """Request streams that the other side has opened."""
         self._parsers: dict[QuicStream, ControlParser] = {}
@@ -179,8 +181,8 @@ class Puppet:
         """See `SessionHandler`."""
         if stream.bidirectional and not self.draft.request_streams and self.control is None:
             self.control = stream
-        elif stream.bidirectional:
-            self.requests.append(stream)
+        else:
+            (self.requests if stream.bidirectional else self.streams).append(stream)
 
     def received(self, stream: QuicStream, data: bytes, fin: bool) -> None:
         """See `SessionHandler`."""
@@ -265,10 +267,17 @@ def victim(
     return made
 
 
-def two(alpn: str, *, limits: SessionLimits | None = None, kind: str = "quic", **options: Any) -> Two:
+def two(
+    alpn: str,
+    *,
+    limits: SessionLimits | None = None,
+    client_limits: SessionLimits | None = None,
+    kind: str = "quic",
+    **options: Any,
+) -> Two:
     """Both sides, with their SETUPs exchanged; `options` are MoqtSession's, of the client."""
     clock = Clock()
-    client = MoqtSession(Scribe(), clock=clock, **options)
+    client = MoqtSession(Scribe(), clock=clock, limits=client_limits or SessionLimits(), **options)
     server = MoqtSession(Scribe(), clock=clock, limits=limits or SessionLimits())
     pair = join(client, server, protocol=alpn, kind=kind, clock=clock)
     both = Two(DRAFTS[alpn], client, server, pair, clock)

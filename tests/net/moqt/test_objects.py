@@ -93,7 +93,7 @@ def test_objects_of_an_alias_that_stays_unknown(alpn: str) -> None:
 
 @ALPN
 def test_more_early_objects_than_fit(alpn: str) -> None:
-    made = subscriber(alpn, early_bytes=300)
+    made = subscriber(alpn, early_bytes=1_300)
     draft = made.puppet.draft
     first = made.puppet.session.open_uni(frame(draft, 5, 1, b"x" * 100))
     second = made.puppet.session.open_uni(frame(draft, 5, 2, b"x" * 100))

@@ -34,6 +34,9 @@ async def test_garbage_changes_nothing(autojump_clock: MockClock, world: World) 
             attacker.send((head + os.urandom(length))[:length], (SERVER, PORT))
     await trio.sleep(1)
     assert world.server.connections == 1
+    counters = world.server.counters
+    assert (counters.refused, counters.retried) == (0, 0)
+    assert counters.dropped > 50
     mine.open.open_uni(b"still here")
     await theirs.until(lambda: len(theirs.data) == 1)
     attacker.close()
