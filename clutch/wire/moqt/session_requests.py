@@ -7,7 +7,7 @@ import attrs
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
 from clutch.wire.moqt.errors import LocalProtocolError, violation
-from clutch.wire.moqt.names import Location, Namespace
+from clutch.wire.moqt.names import MAX_FIELDS, Location, Namespace
 from clutch.wire.moqt.parameters import NONE, Parameters
 from clutch.wire.moqt.properties import NONE as NO_PROPERTIES
 from clutch.wire.moqt.properties import Properties
@@ -138,7 +138,7 @@ class Requests:
             answer = m.RequestOk(Parameters(expires_ms=parameters.expires_ms))
         self.link.say(request, answer, fin=over)
         request.answer, request.state = answer, State.ESTABLISHED
-        request.parameters = merged(request.parameters, parameters)
+        request.parameters = self._agreed(request, parameters)
         if properties:
             request.properties = properties
         if later is not None:
@@ -275,8 +275,10 @@ class Requests:
         ):
             raise violation(f"a stream that begins with {type(message).__name__}")
         asking: Asking = message  # type: ignore[assignment]  # KINDS has no other
-        if isinstance(asking, m.SubscribeNamespace) and asking.options == 0:
-            kind = Kind.SUBSCRIBE_TRACKS
+        if isinstance(asking, m.SubscribeNamespace) and asking.options is not None:  # draft 16
+            if asking.options > 2:
+                raise violation(f"subscribe options {asking.options} are unknown")
+            kind = kind if asking.options else Kind.SUBSCRIBE_TRACKS
         self.link.peer_ids.use(asking.request_id)
         tokens = self.tokens.resolve(asking.parameters.authorization)
         request = Request(
@@ -367,7 +369,7 @@ class Requests:
             if isinstance(asked, m.StandaloneFetch) and _before(message.end, asked.start):
                 raise violation("FETCH_OK ends before the fetch starts")
         request.state = State.ESTABLISHED
-        request.parameters = merged(request.parameters, message.parameters)
+        request.parameters = self._agreed(request, message.parameters)
         if request.kind is not Kind.PUBLISH:
             request.properties = message.properties
         self.link.timers.clear(request)
@@ -422,7 +424,9 @@ class Requests:
             self.link.timers.set(request, self.link.now + patience, lambda: self._finish(request))
 
     def _found(self, request: Request, suffix: Namespace) -> None:
-        if len(request.announced) >= self.link.limits.namespaces:
+        if len(request.prefix) + len(suffix) > MAX_FIELDS:
+            raise violation(f"a namespace of more than {MAX_FIELDS} fields")
+        if len(request.announced) >= self.link.limits.announced:
             self.cancel(request, ResetCode.EXCESSIVE_LOAD)
             self.link.events.append(Cancelled(request, 0))
         elif suffix not in request.announced:
@@ -485,6 +489,13 @@ class Requests:
         if isinstance(message, m.Publish) and message.track_alias < 0:
             message = attrs.evolve(message, track_alias=self.books.free_alias())
         return attrs.evolve(message, request_id=self.link.own_ids.next)
+
+    def _agreed(self, request: Request, answer: Parameters) -> Parameters:
+        """What holds after a yes. A PUBLISH_OK without FORWARD means 1, whatever PUBLISH has said."""
+        agreed = merged(request.parameters, answer)
+        if request.kind is Kind.PUBLISH and self.link.draft.number < 20:
+            agreed = attrs.evolve(agreed, forward=answer.forward)
+        return agreed
 
     def _not_in_publish_ok(self, request: Request, parameters: Parameters) -> Parameters | None:
         """Draft 20: what PUBLISH_OK cannot say, and an update must."""

@@ -152,8 +152,7 @@ def test_too_many_namespaces(alpn: str) -> None:
 
 @DRAFTS
 def test_more_namespaces_than_this_side_cares_to_hear_of(alpn: str) -> None:
-    made = two(alpn, limits=SessionLimits())
-    made.client._core.link.limits = SessionLimits(namespaces=2)
+    made = two(alpn, client_limits=SessionLimits(announced=2))
     ours = made.client.subscribe_namespace(())
     theirs = made.asked()
     made.server.accept(theirs)
