@@ -19,21 +19,14 @@ from actors import FRAME_MS, CallAudio, LossyReceiver, MediaFrame
 from clutch.net.voice import VoiceEncoder, can_code
 from clutch.node.speaking import Speaking
 from clutch.relay import Claim, Decision, LocalPublication, Offer, Relay, RequestRefused
-from clutch.wire.loc import PACKAGING
 from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName, Namespace
-from clutch.wire.msf import CATALOG, Catalog, CatalogTrack
-from clutch.wire.voice import DEFAULT_FORM, FORMS, Codec, VoiceForm, call_namespace
+from clutch.wire.msf import CATALOG, Catalog
+from clutch.wire.voice import DEFAULT_FORM, FORMS, VoiceForm, call_namespace
+from clutch.wire.voice_catalog import voice_track
 
 log = structlog.get_logger(__name__)
 
-_WEBCODECS = {
-    Codec.OPUS: "opus",
-    Codec.PCM16: "pcm-s16",
-    Codec.G711_ULAW: "ulaw",
-    Codec.G711_ALAW: "alaw",
-}
-"""What catalogs call a codec: its string in the WebCodecs registry."""
 NOT_THE_CALLER = Decision(RequestError.UNAUTHORIZED, "what the caller says is published by the call")
 
 
@@ -170,18 +163,5 @@ class Hearing:
 
 def _catalog(now_us: int) -> Catalog:
     """Of every uplink: each form that it can be had in."""
-    tracks = [
-        CatalogTrack(
-            form.track.decode(),
-            PACKAGING,
-            role="audio",
-            codec=_WEBCODECS[form.codec],
-            samplerate=form.rate_hz,
-            channel_config=str(form.channels),
-            max_group_ms=form.ptime_ms,
-            stated_capability=form.capability,
-        )
-        for form in FORMS
-        if can_code(form.codec)
-    ]
+    tracks = [voice_track(form.track, form) for form in FORMS if can_code(form.codec)]
     return Catalog(tuple(tracks), now_us // 1000)

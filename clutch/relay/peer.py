@@ -19,6 +19,7 @@ from clutch.net.moqt.handler import UpdateAnswer
 from clutch.net.moqt.incoming import IncomingSubgroup
 from clutch.net.moqt.session import MoqtSession
 from clutch.net.quic.engine import Closed
+from clutch.relay.asking import PastQuestion, StatusQuestion
 from clutch.relay.errors import MalformedTrack, RequestRefused
 from clutch.relay.fetching import FetchAnswer, answer_status
 from clutch.relay.gate import Gate, SessionInfo
@@ -36,7 +37,7 @@ from clutch.wire.moqt.session_request import Answer, Kind, Request
 
 log = structlog.get_logger(__name__)
 
-Role: TypeAlias = Subscription | Watch | Publication | Announced | FetchAnswer
+Role: TypeAlias = Subscription | Watch | Publication | Announced | FetchAnswer | PastQuestion | StatusQuestion
 
 _SESSION_ERRORS = {
     "malformed": SessionError.MALFORMED_AUTH_TOKEN,
@@ -124,7 +125,7 @@ class Peer:
     def answered(self, session: MoqtSession, request: Request, message: Answer) -> None:
         """See `MoqtHandler.answered`."""
         role = self.roles.get(request)
-        if isinstance(role, Subscription | Publication):
+        if isinstance(role, Subscription | Publication | PastQuestion | StatusQuestion):
             role.answered(message)
 
     def updated(self, session: MoqtSession, request: Request, parameters: Parameters) -> UpdateAnswer:
@@ -193,10 +194,16 @@ class Peer:
                 role.malformed(str(error))
 
     def fetched(self, session: MoqtSession, request: Request, items: list[FetchObject | EndOfRange]) -> None:
-        """See `MoqtHandler.fetched`: the relay fetches nothing."""
+        """See `MoqtHandler.fetched`."""
+        role = self.roles.get(request)
+        if isinstance(role, PastQuestion):
+            role.fetched(items)
 
     def fetch_ended(self, session: MoqtSession, request: Request, code: int | None) -> None:
-        """See `MoqtHandler.fetch_ended`: as `fetched`."""
+        """See `MoqtHandler.fetch_ended`."""
+        role = self.roles.get(request)
+        if isinstance(role, PastQuestion):
+            role.ended(code)
 
     def goaway(self, session: MoqtSession, uri: str, timeout_ms: int, request: Request | None) -> None:
         """See `MoqtHandler.goaway`: a client that goes away does so by itself."""

@@ -8,16 +8,18 @@ import attrs
 import structlog
 
 from clutch.auth.grants import Grant
+from clutch.relay.asking import PastAsker, PastQuestion, StatusQuestion
 from clutch.relay.claims import PublishAttempt
 from clutch.relay.errors import RequestRefused
+from clutch.relay.past import PastRange
 from clutch.relay.timers import Timer
 from clutch.relay.track import Demand, Track
 from clutch.relay.uplink import Uplink
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
 from clutch.wire.moqt.errors import LocalProtocolError
-from clutch.wire.moqt.messages import PublishDone, RequestError_
+from clutch.wire.moqt.messages import PublishDone, RequestError_, StandaloneFetch
 from clutch.wire.moqt.names import FullTrackName, Location, Namespace
-from clutch.wire.moqt.parameters import Parameters
+from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_request import Answer, Request
 
@@ -186,6 +188,34 @@ class Announced:
         for role in tuple(self.peer.roles.values()):
             if isinstance(role, Publication) and role.asked is track and role.announced is self:
                 role.abandon()
+
+    def request_past(
+        self, asker: PastAsker, past: PastRange, order: GroupOrder | None
+    ) -> PastQuestion | None:
+        """See `Announcer.request_past`."""
+        peer = self.peer
+        if asker.peer is peer or not self.grant.may_publish(past.name.namespace):
+            return None
+        try:
+            asked = StandaloneFetch(past.name, past.start, past.end)
+            request = peer.session.fetch(asked, Parameters(group_order=order))
+        except LocalProtocolError:
+            return None
+        question = PastQuestion(peer, request, asker)
+        peer.play(request, question)
+        return question
+
+    def request_status(self, question: StatusQuestion) -> bool:
+        """See `Announcer.request_status`."""
+        peer, name = self.peer, question.request.name
+        if question.peer is peer or not self.grant.may_publish(name.namespace):
+            return False
+        try:
+            request = peer.session.track_status(name)
+        except LocalProtocolError:
+            return False
+        question.asked(peer, request)
+        return True
 
     def release(self) -> None:
         """The request is over, or the session; tracks that it sends stay until they end."""

@@ -10,15 +10,18 @@ from typing import Protocol
 import attrs
 import structlog
 
+from clutch.relay.asking import PastAsker, PastQuestion, StatusQuestion
 from clutch.relay.cache import Cache, CacheTotal
 from clutch.relay.claims import ACCEPTED, Claim, Decision, PublishAttempt
 from clutch.relay.errors import RequestRefused
 from clutch.relay.limits import RelayLimits
 from clutch.relay.matching import PrefixTree
+from clutch.relay.past import PastRange
 from clutch.relay.timers import Timers
 from clutch.relay.track import FOR_EVER, Sink, Source, Track, Wait
 from clutch.wire.moqt.codes import DoneStatus, RequestError
 from clutch.wire.moqt.names import FullTrackName, Location, Namespace
+from clutch.wire.moqt.parameters import GroupOrder
 from clutch.wire.moqt.properties import NONE, Properties, PropertyType
 
 log = structlog.get_logger(__name__)
@@ -32,6 +35,14 @@ class Announcer(Protocol):
 
     def abandon(self, track: Track) -> None:
         """The answer is not waited for any more."""
+
+    def request_past(
+        self, asker: PastAsker, past: PastRange, order: GroupOrder | None
+    ) -> PastQuestion | None:
+        """Ask for objects of the past. None: it cannot be asked."""
+
+    def request_status(self, question: StatusQuestion) -> bool:
+        """Ask for the status of a track. False: it cannot be asked."""
 
 
 class TrackWatcher(Protocol):

@@ -218,6 +218,19 @@ async def test_a_datagram_stays_one(autojump_clock: MockClock, world: World) -> 
     assert came._replace(track_alias=0) == sent._replace(track_alias=0)
 
 
+async def test_from_this_process_as_datagrams(autojump_clock: MockClock, world: World) -> None:
+    subscriber = world.connect()
+    publication = world.relay.publish(AUDIO, kind="datagram")
+    subscriber.subscribe(AUDIO)
+    publication.write(b"now", timestamp_us=5, priority=3)
+    publication.write(bytes(5_000), timestamp_us=6)  # too long for one
+    publication.write(b"then", timestamp_us=7)
+    now, then = [datagram for _, datagram in subscriber.take("datagram")]
+    assert (now.payload, now.priority, now.end_of_group) == (b"now", 3, True)
+    assert (then.payload, then.group - now.group) == (b"then", 2)
+    publication.close()
+
+
 async def test_to_oneself(autojump_clock: MockClock, world: World) -> None:
     peer = world.connect()
     track = peer.publish(AUDIO)

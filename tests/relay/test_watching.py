@@ -168,7 +168,7 @@ async def test_without_forwarding(autojump_clock: MockClock, relay: Relay) -> No
     watcher.session.subscribe_tracks(VOICE, Parameters(forward=False))
     offered = watcher.asked()
     assert offered.parameters.forward is False
-    watcher.session.accept(offered)
+    watcher.session.accept(offered, parameters=Parameters(forward=False))
     world.settle()
     publisher.send(audio, 0, b"x")
     assert watcher.objects() == []

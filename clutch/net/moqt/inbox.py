@@ -20,8 +20,8 @@ from clutch.wire.moqt.session_timers import Timers
 if TYPE_CHECKING:
     from clutch.net.moqt.session import MoqtSession
 
-_DATAGRAM_COST = 64
-"""What a datagram that waits for its track alias counts besides its payload."""
+_COST = 512
+"""What a stream or a datagram that waits for its track alias counts besides its bytes."""
 
 
 @attrs.define(eq=False)
@@ -60,7 +60,7 @@ class Inbox:
         request = self._books.aliases.get(alias)
         if request is not None and request.state is not State.PENDING:
             self.session.handler.datagram(self.session, request, datagram)
-        elif alias not in self._books.retired and self._fits(len(data) + _DATAGRAM_COST):
+        elif alias not in self._books.retired and self._fits(len(data) + _COST):
             self._waiting(alias).append(datagram)
 
     def watch(self, stream: IncomingSubgroup | IncomingFetch) -> None:
@@ -78,7 +78,7 @@ class Inbox:
             self._introduce(incoming, request)
         elif alias in self._books.retired:
             self._refuse(incoming, ResetCode.CANCELLED)
-        elif self._fits(size):
+        elif self._fits(size + _COST):
             self._waiting(alias).append(incoming)
         else:
             self._refuse(incoming, ResetCode.EXCESSIVE_LOAD)

@@ -146,8 +146,12 @@ class MoqtSession:
             self.tell()
 
     def cancel(self, request: Request, code: int = ResetCode.CANCELLED) -> None:
-        """Take back a request of this side, or end one of the peer's without words, with all streams."""
+        """Take back a request of this side, or end one of the peer's without words, with all streams.
+
+        Nothing is said about it any more.
+        """
         if not self.over:
+            self._link.forget(request)
             self._abandon(request, code)
             self._core.requests.cancel(request, code)
             self.tell()
@@ -180,7 +184,7 @@ class MoqtSession:
             end_of_track=end_of_track,
         )
         if request.kind is Kind.PUBLISH:
-            self._inbox.release(request)
+            self._guarded(self._inbox.release, request)
         self.tell()
 
     def reject(
@@ -292,15 +296,10 @@ class MoqtSession:
         return None if self.over else self._timers.deadline()
 
     def on_time(self, now: float) -> None:
-        """Do what is due. An error of the handler closes the session, as it does in the engine's calls."""
-        if self.over:
-            return
-        try:
+        """Do what is due."""
+        if not self.over:
             self._timers.run(now)
             self.tell()
-        except Exception:
-            _log.exception("a handler failed; its session is closed")
-            self.close(SessionError.INTERNAL_ERROR, "internal error")
 
     async def run(self) -> None:
         """Keep the deadlines until the session is over. It may start before the engine opens the session."""
@@ -421,11 +420,9 @@ class MoqtSession:
         """Not for handlers: hand them what has happened, in order, and see that `run` wakes in time."""
         if not self._telling:
             self._telling = True
-            try:
-                while self._link.events and not self.over:
-                    self._tell_one(self._link.events.popleft())
-            finally:
-                self._telling = False
+            while self._link.events and not self.over:
+                self._guarded(self._tell_one, self._link.events.popleft())
+            self._telling = False
         self.watch()
 
     def _tell_one(self, event: events.Event) -> None:
@@ -463,6 +460,14 @@ class MoqtSession:
             case events.Failed(code, reason):
                 self._link.events.clear()
                 self.close(code, reason)
+
+    def _guarded(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Call the handler: what it raises is no concern of the caller, which may serve another session."""
+        try:
+            call(*arguments)
+        except Exception:
+            _log.exception("a handler failed; its session is closed")
+            self.close(SessionError.INTERNAL_ERROR, "internal error")
 
     def _answer_update(self, request: Request, answer: Parameters | Refusal | None) -> None:
         if not isinstance(answer, Refusal):

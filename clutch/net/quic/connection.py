@@ -333,8 +333,7 @@ def _trusted(quic: Quic, trust: Trust) -> bool:
 
 def _how(ending: events.ConnectionTerminated, quic: Quic) -> Closed:
     """What to tell of an end that this side did not ask for."""
-    application = ending.frame_type is None
+    code, reason, application = int(ending.error_code), ending.reason_phrase, ending.frame_type is None
     if quic.ended_by_peer:
-        return Closed("peer", ending.error_code, ending.reason_phrase, application)
-    by_timeout = ending.reason_phrase == "Idle timeout"
-    return Closed("timeout" if by_timeout else "engine", ending.error_code, ending.reason_phrase, application)
+        return Closed("peer", code, reason, application)
+    return Closed("timeout" if reason == "Idle timeout" else "engine", code, reason, application)

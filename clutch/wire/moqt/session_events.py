@@ -137,7 +137,9 @@ class SessionLimits:
     requests: int = 1_024
     """Requests of the peer that are open; above: EXCESSIVE_LOAD (draft 16: the ID is not granted)."""
     namespaces: int = 256
-    """Of these, namespaces published and namespace subscriptions; also NAMESPACE messages for one of ours."""
+    """Of these, namespaces published and namespace subscriptions."""
+    announced: int = 10_000
+    """Namespaces that one subscription of this side is told of; above, it is taken back."""
     token_bytes: int = 16 << 10
     """MAX_AUTH_TOKEN_CACHE_SIZE."""
     object_bytes: int = 1 << 20

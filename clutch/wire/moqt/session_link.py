@@ -170,6 +170,12 @@ class Link:
                 return attrs.evolve(message, options=1)
         return message
 
+    def forget(self, request: Request) -> None:
+        """Who was to be told of a request wants to hear no more of it."""
+        kept = [event for event in self.events if getattr(event, "request", None) is not request]
+        self.events.clear()
+        self.events.extend(kept)
+
     def reset_code(self, code: int) -> int:
         """How this draft writes a `ResetCode`."""
         return self.draft.reset_codes.to_wire(code)

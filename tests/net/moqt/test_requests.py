@@ -472,6 +472,37 @@ def test_a_handler_that_fails_ends_its_session_only(both: Two, caplog: pytest.Lo
     assert "a bug" in caplog.text
 
 
+def test_a_handler_that_fails_harms_nobody_who_calls_its_session(
+    both: Two, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a bug")
+
+    wanted = both.client.subscribe(TRACK)
+    both.server.publish(TRACK)
+    while not both.client.requests[1:]:
+        both.pair.client.deliver()
+    both.at_client.on["answered"] = fail
+    both.client.accept(both.client.requests[1])  # by somebody else; the SUBSCRIBE is answered by that
+    assert "a bug" in caplog.text
+    assert wanted.state is State.ENDED
+    both.deliver()
+    assert both.at_server.take()[-1][0] == "closed"
+
+
+def test_nothing_is_said_about_what_was_taken_back(both: Two) -> None:
+    first, second = both.client.subscribe(TRACK), both.client.subscribe(OTHER)
+    both.deliver()
+    both.at_client.on["answered"] = lambda session, *_: session.cancel(second)
+    for call in both.at_server.take():
+        both.server.accept(call[1])
+    both.deliver()
+    if both.draft.request_streams:  # else both answers come with one batch of bytes, too
+        assert both.at_client.one("answered")[0] is first
+    both.deliver()
+    assert second.state is State.ENDED
+
+
 def test_path_and_authority() -> None:
     options = Options(path="/moq?x", authority="sip.example:443", implementation="clutch")
     raw = two("moqt-18", options=options)

@@ -152,8 +152,7 @@ def test_too_many_namespaces(alpn: str) -> None:
 
 @DRAFTS
 def test_more_namespaces_than_this_side_cares_to_hear_of(alpn: str) -> None:
-    made = two(alpn, limits=SessionLimits())
-    made.client._core.link.limits = SessionLimits(namespaces=2)
+    made = two(alpn, client_limits=SessionLimits(announced=2))
     ours = made.client.subscribe_namespace(())
     theirs = made.asked()
     made.server.accept(theirs)
@@ -256,6 +255,19 @@ def test_a_message_that_does_not_end(alpn: str) -> None:
     made.puppet.control.write(b"\x10")
     made.deliver()
     made.later(11)
+    assert made.code is SessionError.CONTROL_MESSAGE_TIMEOUT
+
+
+@DRAFTS
+def test_messages_that_never_quite_end(alpn: str) -> None:
+    made = victim(alpn)
+    assert made.puppet.control is not None
+    goaway = made.puppet.draft.encode(m.Goaway(request_id=1))
+    made.puppet.control.write(goaway[:1])
+    for byte in goaway[1:4]:
+        made.deliver()
+        made.later(4)
+        made.puppet.control.write(bytes([byte]))
     assert made.code is SessionError.CONTROL_MESSAGE_TIMEOUT
 
 

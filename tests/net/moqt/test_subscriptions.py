@@ -80,6 +80,16 @@ def test_done_comes_behind_the_last_object(both: Two) -> None:
     assert ours.state is State.ENDED
 
 
+def test_what_a_publication_forwards(both: Two) -> None:
+    ours = both.client.publish(TRACK, Parameters(forward=False))
+    theirs = both.asked()
+    assert (ours.forward, theirs.forward) == (False, False)
+    both.server.accept(theirs)  # without a word about it
+    both.deliver()
+    says_so = both.draft.number < 20
+    assert (ours.forward, theirs.forward) == (says_so, says_so)
+
+
 def test_a_publication_and_its_objects(both: Two) -> None:
     ours = both.client.publish(TRACK)
     theirs = both.asked()
