@@ -12,12 +12,7 @@ from clutch.wire.moqt.parameters import NONE, Parameters
 from clutch.wire.moqt.properties import NONE as NO_PROPERTIES
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_books import Books, Refusal
-from clutch.wire.moqt.session_events import (
-    Answered,
-    Cancelled,
-    Finished,
-    Updated,
-)
+from clutch.wire.moqt.session_events import Answered, Cancelled, Finished, Updated
 from clutch.wire.moqt.session_link import Link
 from clutch.wire.moqt.session_request import (
     KINDS,
@@ -32,17 +27,12 @@ from clutch.wire.moqt.session_request import (
 )
 from clutch.wire.moqt.session_tokens import TokenCache
 
-MAX_UPDATES = 64
-"""Updates of the peer that may wait for the answer to their request."""
-_AWAY = Refusal(RequestError.GOING_AWAY, "this side is going away")
-
 
 @attrs.define(eq=False)
 class Requests:
-    """The requests of one session.
+    """The requests of one session: what this side does, and how they end.
 
-    Its methods raise LocalProtocolError for what must not be done, and RemoteProtocolError for what the peer
-    must not have said.
+    What must not be done raises LocalProtocolError, and then nothing has happened.
     """
 
     link: Link = attrs.field(repr=False)
@@ -109,31 +99,33 @@ class Requests:
         if not self._answerable(request):
             return
         answer: Answer
+        later = self._not_in_publish_ok(request, parameters)
         match request.kind:
             case Kind.SUBSCRIBE:
-                self.books.bind(request, self.books.free_alias() if alias is None else alias)
-                answer = m.SubscribeOk(request.alias or 0, parameters, properties)
+                alias = self.books.free_alias() if alias is None else alias
+                answer = m.SubscribeOk(alias, parameters, properties)
             case Kind.FETCH:
                 if end is None:
                     raise LocalProtocolError("FETCH_OK needs an end")
                 answer = m.FetchOk(end_of_track, end, parameters, properties)
+            case _ if later is not None:
+                answer = m.RequestOk(Parameters(expires_ms=parameters.expires_ms))
             case _:
                 answer = m.RequestOk(parameters, properties)
+        data = self.link.encoded(request, answer)
+        if isinstance(answer, m.SubscribeOk):
+            self.books.bind(request, answer.track_alias)
         if request.kind is Kind.PUBLISH and (ours := self.books.prefer(request)) is not None:
             self.cancel(ours)
             self.link.events.append(Answered(ours, m.RequestError_(RequestError.DUPLICATE_SUBSCRIPTION)))
-        over = request.kind is Kind.TRACK_STATUS
-        later = self._not_in_publish_ok(request, parameters)
-        if later is not None:
-            answer = m.RequestOk(Parameters(expires_ms=parameters.expires_ms))
-        self.link.say(request, answer, fin=over)
         request.answer, request.state = answer, State.ESTABLISHED
         request.parameters = self.agreed(request, parameters)
         if properties:
             request.properties = properties
+        self.link.pass_on(request, data, fin=request.kind is Kind.TRACK_STATUS)
         if later is not None:
             self.update(request, later, self.link.now)
-        if over:
+        if request.kind is Kind.TRACK_STATUS:
             self.over(request)
         elif request.kind is Kind.FETCH:
             self.settle(request)
@@ -259,13 +251,10 @@ class Requests:
 
     def ask_for(self, request: Request, update: m.RequestUpdate) -> None:
         """An update of the peer is to be answered: its request has been."""
-        prefix = update.parameters.prefix
+        prefix, refusal = update.parameters.prefix, None
         if prefix is not None and self.books.overlaps(request, prefix):
-            overlap = Refusal(RequestError.PREFIX_OVERLAP, "the prefix overlaps with another")
-            self.answer_update(request, overlap)
-            self.link.events.append(Cancelled(request, 0))
-        else:
-            self.link.events.append(Updated(request, update.parameters))
+            refusal = Refusal(RequestError.PREFIX_OVERLAP, "the prefix overlaps with another")
+        self.link.events.append(Updated(request, update.parameters, refusal))
 
     def gone(self, request: Request, code: int) -> None:
         """The peer has ended a request without an answer or PUBLISH_DONE."""
@@ -282,6 +271,8 @@ class Requests:
 
     def over(self, request: Request) -> None:
         """Nothing more is said about it."""
+        if request.state is State.ENDED:
+            return
         request.state = State.ENDED
         self.books.remove(request)
         self.link.timers.clear(request)
