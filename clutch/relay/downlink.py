@@ -89,8 +89,6 @@ class Downlink:
     """The largest object when forwarding began: where a joining FETCH ends."""
     streams: int = 0
     """Data streams that were opened."""
-    resets: int = 0
-    """Of these, how many were reset; their headers may never arrive."""
     skips: int = 0
     """Since it last kept up for a while."""
     _from_group: int = 0
@@ -295,7 +293,6 @@ class Downlink:
 
     def _reset_stream(self, stream: QuicStream, code: int) -> None:
         stream.reset(self.draft.reset_codes.to_wire(code))
-        self.resets += 1
 
     def _stop(self) -> None:
         self._written.clear()

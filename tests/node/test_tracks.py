@@ -202,7 +202,7 @@ async def test_the_catalog_lists_every_form(autojump_clock: MockClock, scene: Sc
     scene.call()
     await trio.sleep(0.1)
     track = scene.relay.router.tracks[FullTrackName(call_namespace("s1", "uplink"), CATALOG)]
-    ((flow,),) = (group.flows for group in track.cache.groups.values())
+    ((flow,),) = (group.flows.values() for group in track.cache.groups.values())
     catalog = Catalog.parse(flow.objects[0].payload)
     assert catalog.generated_at_ms == UNIX_US // 1000
     for entry in catalog.tracks:
