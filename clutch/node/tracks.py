@@ -15,25 +15,19 @@ import attrs
 import structlog
 import trio
 
+import native
 from actors import FRAME_MS, CallAudio, LossyReceiver, MediaFrame
-from clutch.net.voice import VoiceEncoder, can_code
+from clutch.net.voice import PLAIN_OPUS, VoiceEncoder, can_code
 from clutch.node.speaking import Speaking
 from clutch.relay import Claim, Decision, LocalPublication, Offer, Relay, RequestRefused
-from clutch.wire.loc import PACKAGING
 from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName, Namespace
-from clutch.wire.msf import CATALOG, Catalog, CatalogTrack
-from clutch.wire.voice import DEFAULT_FORM, FORMS, Codec, VoiceForm, call_namespace
+from clutch.wire.msf import CATALOG, Catalog
+from clutch.wire.voice import DEFAULT_FORM, FORMS, VoiceForm, call_namespace
+from clutch.wire.voice_catalog import voice_track
 
 log = structlog.get_logger(__name__)
 
-_WEBCODECS = {
-    Codec.OPUS: "opus",
-    Codec.PCM16: "pcm-s16",
-    Codec.G711_ULAW: "ulaw",
-    Codec.G711_ALAW: "alaw",
-}
-"""What catalogs call a codec: its string in the WebCodecs registry."""
 NOT_THE_CALLER = Decision(RequestError.UNAUTHORIZED, "what the caller says is published by the call")
 
 
@@ -47,13 +41,14 @@ class CallTracks:
     """Puts the audio of every call on a relay."""
 
     _relay: Relay
+    _opus: native.OpusOptions = PLAIN_OPUS
     _now_us: Callable[[], int] = unix_us
 
     async def run(self, audio: CallAudio) -> None:
         """See `TracksPort.run`."""
         async with trio.open_nursery() as nursery:
             with (
-                Hearing(self._relay, audio, self._now_us) as hearing,
+                Hearing(self._relay, audio, self._opus, self._now_us) as hearing,
                 Speaking(self._relay, audio, nursery) as speaking,
             ):
                 hearing.begin()
@@ -76,6 +71,7 @@ class Hearing:
 
     _relay: Relay
     _audio: CallAudio
+    _opus: native.OpusOptions
     _now_us: Callable[[], int]
     _tracks: dict[VoiceForm, _Track] = attrs.field(factory=dict)
     _claim: Claim | None = None
@@ -145,7 +141,7 @@ class Hearing:
             self._publish(form)
 
     def _publish(self, form: VoiceForm) -> None:
-        track = self._tracks[form] = _Track(VoiceEncoder(form))
+        track = self._tracks[form] = _Track(VoiceEncoder(form, self._opus))
         name = FullTrackName(self._namespace, form.track)
         try:
             track.publication = self._relay.publish(
@@ -170,18 +166,5 @@ class Hearing:
 
 def _catalog(now_us: int) -> Catalog:
     """Of every uplink: each form that it can be had in."""
-    tracks = [
-        CatalogTrack(
-            form.track.decode(),
-            PACKAGING,
-            role="audio",
-            codec=_WEBCODECS[form.codec],
-            samplerate=form.rate_hz,
-            channel_config=str(form.channels),
-            max_group_ms=form.ptime_ms,
-            stated_capability=form.capability,
-        )
-        for form in FORMS
-        if can_code(form.codec)
-    ]
+    tracks = [voice_track(form.track, form) for form in FORMS if can_code(form.codec)]
     return Catalog(tuple(tracks), now_us // 1000)

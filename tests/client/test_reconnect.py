@@ -123,6 +123,7 @@ async def test_everything_is_established_anew(autojump_clock: MockClock, world: 
                 assert set(world.peer.published) == {
                     FullTrackName.parse("a", "audio"),
                     FullTrackName.parse("a", "text"),
+                    FullTrackName.parse("a", "catalog"),
                 }
                 assert set(world.peer.subscribed) == {FullTrackName.parse("b", "audio")}
                 assert len(world.peer.searching) == 1

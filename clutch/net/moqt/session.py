@@ -439,8 +439,11 @@ class MoqtSession:
                 handler.answered(self, request, message)
                 if request.kind is Kind.SUBSCRIBE:
                     self._inbox.release(request)
-            case events.Updated(request, parameters):
+            case events.Updated(request, parameters, None):
                 self._answer_update(request, handler.updated(self, request, parameters))
+            case events.Updated(request, _, refusal):
+                self._answer_update(request, refusal)
+                handler.cancelled(self, request, 0)
             case events.UpdateAnswered(request, answer):
                 handler.update_answered(self, request, answer)
             case events.Cancelled(request, code):

@@ -258,6 +258,19 @@ def test_a_message_that_does_not_end(alpn: str) -> None:
     assert made.code is SessionError.CONTROL_MESSAGE_TIMEOUT
 
 
+@DRAFTS
+def test_messages_that_never_quite_end(alpn: str) -> None:
+    made = victim(alpn)
+    assert made.puppet.control is not None
+    goaway = made.puppet.draft.encode(m.Goaway(request_id=1))
+    made.puppet.control.write(goaway[:1])
+    for byte in goaway[1:4]:
+        made.deliver()
+        made.later(4)
+        made.puppet.control.write(bytes([byte]))
+    assert made.code is SessionError.CONTROL_MESSAGE_TIMEOUT
+
+
 def test_a_request_stream_without_a_request() -> None:
     made = victim("moqt-18")
     stream = made.puppet.session.open_bidi(b"")
