@@ -1,6 +1,6 @@
 """Runs as a process of its own: a client of a relay, with the SDK.
 
-Arguments: URL, role and what it needs: ``publish NAMESPACE BYTES`` (50 frames a second), ``listen NAMESPACE``
+Arguments: URL, role and what it needs: ``publish NAMESPACE [BYTES]`` (50 frames a second), ``listen NAMESPACE``
 or ``bridge SID`` (both directions of a call). Says "ready" when it is; then it answers every line of its
 input with one of JSON: what it heard since the last one.
 """
@@ -50,7 +50,7 @@ async def speak(publication: Publication, size: int) -> None:
         await publication.send(bytes(size))
 
 
-async def main(url: str, role: str, where: str, size: int = 80) -> None:
+async def main(url: str, role: str, where: str, size: int) -> None:
     """Play a role until the input ends."""
     ear = Ear()
     async with (
@@ -83,5 +83,5 @@ async def attach(voice: Voice, sid: str, task_status: trio.TaskStatus[Subscripti
 
 
 if __name__ == "__main__":
-    _, to, part, *rest = sys.argv
-    trio.run(main, to, part, rest[0], *map(int, rest[1:]))
+    _, to, part, place, *sizes = sys.argv
+    trio.run(main, to, part, place, int(sizes[0]) if sizes else 80)
