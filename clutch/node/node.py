@@ -47,6 +47,7 @@ from clutch.node.quality import summarise
 from clutch.node.services import start_service
 from clutch.node.tracks import CallTracks
 from clutch.record.wav import prove_writable, record_wav, thread_writer
+from native import OpusOptions
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,8 @@ class Node:
 
     def __attrs_post_init__(self) -> None:
         self.journal = Journal(self._quality)
-        self._tracks = CallTracks(self.moqt.relay)
+        opus = self.config.opus
+        self._tracks = CallTracks(self.moqt.relay, OpusOptions(opus.bitrate, opus.complexity))
         sip = self.config.sip
         binds = [
             Bind(transport, sip.host, sip.port, sip.public_address)

@@ -25,6 +25,19 @@ async def test_an_idle_client_stays(autojump_clock: MockClock, world: World) -> 
     assert theirs.end is None
 
 
+async def test_what_waits_for_a_dead_peer_goes_with_it(
+    autojump_clock: MockClock, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, theirs = await world.pair()
+    world.network.lost = lambda data, source, to: source[0] == CLIENT
+    while theirs.end is None:
+        theirs.open.open_uni(bytes(20_000))
+        await trio.sleep(1)
+    assert theirs.end.by == "timeout"
+    assert world.server.connections == 0
+    assert "failed" not in capsys.readouterr().out
+
+
 async def test_garbage_changes_nothing(autojump_clock: MockClock, world: World) -> None:
     mine, theirs = await world.pair()
     dice = random.Random(1)
