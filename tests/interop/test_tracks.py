@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -32,9 +31,8 @@ async def _sid(node: RunningNode) -> str:
     """Of the call that comes."""
     with trio.fail_after(20):
         while True:
-            for event in map(json.loads, node.log().splitlines()):
-                if event["event"] == "call.incoming":
-                    return str(event["sid"])
+            if sids := node.status()["sids"]:
+                return str(sids[0])
             await trio.sleep(0.05)
 
 
