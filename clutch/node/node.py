@@ -51,6 +51,9 @@ from native import OpusOptions
 
 log = structlog.get_logger(__name__)
 
+SIDS_SHOWN = 100
+"""Of how many calls, the latest ones, the status names the sid."""
+
 _GOODBYE_S = 1.0
 """How long the peers of the relay have to go by themselves."""
 
@@ -103,6 +106,7 @@ class Node:
         return {
             "version": __version__,
             "calls": len(self.calls),
+            "sids": [call.sid for call in self.calls.all()[-SIDS_SHOWN:]],
             "tasks": trio.lowlevel.current_statistics().tasks_living,
             "fds": len(os.listdir("/proc/self/fd")),
             "media": self.plane.backend,
