@@ -1,8 +1,8 @@
 """Runs as a process of its own: a client of a relay, with the SDK.
 
-Arguments: URL, role and what it needs: ``publish NAMESPACE [BYTES]`` (50 frames a second), ``listen NAMESPACE``
-or ``bridge SID`` (both directions of a call). Says "ready" when it is; then it answers every line of its
-input with one of JSON: what it heard since the last one.
+Arguments: URL, role and what it needs: ``publish NAMESPACE [BYTES]`` (50 frames a second),
+``listen NAMESPACE`` or ``bridge SID`` (both directions of a call). Says "ready" when it is; then it answers
+every line of its input with one of JSON: what it heard since the last one.
 """
 
 from __future__ import annotations
