@@ -37,6 +37,13 @@ def test_a_native_plane_without_libraries() -> None:
     assert "libsrtp2-dev" in find(findings, "srtp").how
 
 
+def test_the_second_quic_engine() -> None:
+    assert find(Findings(frozenset(), "no gcc", AGREES, ""), "picoquic").state is State.AVAILABLE
+    missing = find(Findings(frozenset(), "no gcc", AGREES, "aiopquic is not installed"), "picoquic")
+    assert missing.state is State.MISSING
+    assert "clutch[fast]" in missing.how
+
+
 @pytest.mark.parametrize("name", ["io_uring", "af_xdp"])
 def test_a_backend_needs_the_build_and_the_kernel(name: str) -> None:
     built = frozenset({"udp", "opus", name})
