@@ -27,13 +27,13 @@ from clutch.wire.moqt.names import Location
 class Subscriber(Protocol):
     """The peer's side of it: the request."""
 
-    def joined(self, downlink: Downlink, track: Track) -> None:
+    def joined(self, track: Track) -> None:
         """There is a publisher: answer, and set window, priority and timeouts."""
 
-    def refused(self, downlink: Downlink, code: int, reason: str, retry_ms: int | None) -> None:
+    def refused(self, code: int, reason: str, retry_ms: int | None) -> None:
         """There is none."""
 
-    def ended(self, downlink: Downlink, status: DoneStatus, reason: str) -> None:
+    def ended(self, status: DoneStatus, reason: str) -> None:
         """It is over; all its streams are."""
 
     def skipped(self) -> None:
@@ -109,18 +109,18 @@ class Downlink:
         """See `Sink.joined`."""
         self.track = track
         self.joining = track.largest
-        self.subscriber.joined(self, track)
+        self.subscriber.joined(track)
 
     def refused(self, code: int, reason: str, retry_ms: int | None = None) -> None:
         """See `Sink.refused`."""
-        self.subscriber.refused(self, code, reason, retry_ms)
+        self.subscriber.refused(code, reason, retry_ms)
 
     def ended(self, status: DoneStatus, reason: str) -> None:
         """See `Sink.ended`."""
         for lane in self._lanes.values():
             self._reset(lane, ResetCode.CANCELLED)
         self._stop()
-        self.subscriber.ended(self, status, reason)
+        self.subscriber.ended(status, reason)
 
     def failed(self) -> None:
         """See `Sink.failed`."""
@@ -255,7 +255,7 @@ class Downlink:
 
     def _too_far_behind(self) -> None:
         self._stop()
-        self.subscriber.ended(self, DoneStatus.TOO_FAR_BEHIND, "too much waits to be sent")
+        self.subscriber.ended(DoneStatus.TOO_FAR_BEHIND, "too much waits to be sent")
 
     def _expire(self) -> None:
         """Give up what waits for longer than the timeout."""

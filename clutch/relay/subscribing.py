@@ -76,7 +76,7 @@ class Subscription:
         else:
             self.start(0)
 
-    def joined(self, downlink: Downlink, track: Track) -> None:
+    def joined(self, track: Track) -> None:
         """See `Subscriber.joined`."""
         self.track = track
         parameters, largest = self.request.parameters, track.largest
@@ -86,7 +86,7 @@ class Subscription:
             self._refuse(RequestError.INVALID_RANGE, "all of that was sent before")
             return
         self._set(parameters, track)
-        downlink.window = window
+        self.downlink.window = window
         if not self.request.local:
             self.peer.session.accept(
                 self.request,
@@ -98,18 +98,18 @@ class Subscription:
             track.want_group(parameters.new_group_request)
         self._answered()
 
-    def refused(self, downlink: Downlink, code: int, reason: str, retry_ms: int | None) -> None:
+    def refused(self, code: int, reason: str, retry_ms: int | None) -> None:
         """See `Subscriber.refused`."""
         self._refuse(code, reason, retry_ms)
 
-    def ended(self, downlink: Downlink, status: DoneStatus, reason: str) -> None:
+    def ended(self, status: DoneStatus, reason: str) -> None:
         """See `Subscriber.ended`."""
         self._leave()
         self._forget()
         if status is DoneStatus.TOO_FAR_BEHIND:
             self.peer.router.counters.too_far_behind += 1
             log.info("relay.too_slow", session=self.peer.number, track=str(self.name))
-        self.peer.session.finish(self.request, status, reason, downlink.streams)
+        self.peer.session.finish(self.request, status, reason, self.downlink.streams)
 
     def skipped(self) -> None:
         """See `Subscriber.skipped`."""
