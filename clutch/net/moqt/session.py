@@ -38,6 +38,8 @@ from clutch.wire.moqt.session_timers import Timers
 from clutch.wire.moqt.setup import Options
 
 _log = logging.getLogger(__name__)
+MAX_REASON = 256
+"""Characters of the reason for which a session is closed: it must fit into one packet."""
 
 
 @attrs.define(eq=False)
@@ -238,7 +240,7 @@ class MoqtSession:
     def close(self, code: int = SessionError.NO_ERROR, reason: str = "") -> None:
         """End the session, with a `SessionError`. `MoqtHandler.closed` is still called."""
         if not self.over:
-            self.quic.close(code, reason)
+            self.quic.close(code, reason[:MAX_REASON])
 
     # Sending objects
 

@@ -286,6 +286,25 @@ def test_a_request_stream_without_a_request() -> None:
     assert made.code is SessionError.CONTROL_MESSAGE_TIMEOUT
 
 
+def test_answers_wait_for_room(both: Two) -> None:
+    first, second = both.client.track_status(TRACK), both.client.track_status(OTHER)
+    both.deliver()
+    asked = [call[1] for call in both.at_server.take()]
+    stack = both.pair.server
+    stack.limits, stack.credit = Limits(stream_unsent=2, session_unsent=3), 0
+    for request in asked:
+        both.server.accept(request)
+    both.deliver()
+    assert both.at_client.take() == []
+    stack.credit = 5
+    both.deliver()
+    stack.credit = math.inf
+    both.deliver()
+    assert [call[1] for call in both.at_client.take()] == [first, second]
+    assert both.client.requests == both.server.requests == []
+    assert not both.server._link._unsent
+
+
 def test_a_peer_that_does_not_read_its_answers(both18: Two) -> None:
     made = two("moqt-18", limits=SessionLimits(control_unsent=500))
     made.client.subscribe_namespace(())
