@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def agent_actor(call: Call, make: Callable[[], AgentPort]) -> ActorFn[Any]:
     """The actor function for the agent of `call`; `make` is called once per generation.
 
-    It holds the downlink for as long as it runs, and does not run before it has it. When the call ends,
-    `Conversation.uplink` ends, which is the agent's time to go by itself.
+    It holds the downlink for as long as it runs: the first from the beginning of the call, and one that comes
+    after a crash as soon as it is free. When the call ends, `Conversation.uplink` ends, which is the agent's
+    time to go by itself.
     """
 
     async def run(ctx: Context[Any]) -> None:
@@ -29,9 +30,11 @@ def agent_actor(call: Call, make: Callable[[], AgentPort]) -> ActorFn[Any]:
             ctx.started()
             with trio.CancelScope() as waiting:
                 ctx.when_stopping(lambda: waiting.cancel(reason="the call ends"))
-                lease = await call.downlink.turn(Speaker.AGENT)
+                lease, call.agent_lease = call.agent_lease, None
+                lease = lease or await call.downlink.turn(Speaker.AGENT)
             if waiting.cancelled_caught:
                 return
+            assert lease is not None
             with lease, call.spec.stream.tap() as uplink:
                 ctx.when_stopping(uplink.finish)
                 await make().run(_Conversation(call, uplink, lease))

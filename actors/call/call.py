@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from actors.call.cause import CALL_MOVES, CallStatus, Cause, Party, Reason
-from actors.call.downlink import Downlink, Mix
+from actors.call.downlink import Downlink, Lease, Mix, Speaker
 from actors.call.errors import IllegalMove
 from actors.call.ports import AgentPort, Dtmf, LegPort, MediaStream, Recording, Speech, TracksPort
 from actors.runtime import Context, LossyReceiver, LossySender, System, open_lossy
@@ -78,6 +78,8 @@ class Call:
     speech: LossyReceiver[Speech] = attrs.field(init=False)
     downlink: Downlink = attrs.field(init=False)
     """Whoever wants to speak to the caller takes a lease of it."""
+    agent_lease: Lease | None = attrs.field(init=False, default=None)
+    """The agent has the downlink before anybody else; None for a call without an agent."""
     hangup_wanted: trio.Event = attrs.field(factory=trio.Event)
     _failure: Cause | None = None
     _over: trio.Event = attrs.field(factory=trio.Event)
@@ -89,6 +91,8 @@ class Call:
         self.keys_in, self.keys = open_lossy(KEYS)
         self.speech_in, self.speech = open_lossy(SPEECH)
         self.downlink = Downlink(self.spec.stream, self.spec.mix)
+        if self.spec.agent is not None:
+            self.agent_lease = self.downlink.lease(Speaker.AGENT)
 
     @property
     def sid(self) -> str:

@@ -10,7 +10,7 @@ import click
 from clutch import __version__
 from clutch.node.errors import NodeError
 
-COMMANDS = ("run", "call", "token", "status", "doctor")
+COMMANDS = ("run", "call", "pub", "sub", "token", "status", "doctor")
 """Each is a function of the same name in the module of that name beside this one."""
 
 

@@ -18,8 +18,8 @@ class Backoff:
     _random: random.Random = attrs.field(factory=random.Random)
     first_s: float = 0.25
     """The bound of the first wait."""
-    cap_s: float = 2.0
-    """The last bound: with a node that is back, a client is back at the latest after this and a handshake."""
+    cap_s: float = 1.0
+    """The last bound: so much later than a node, at most, is a client back that is not just trying."""
     failed: int = attrs.field(init=False, default=0)
     """Attempts that failed in a row."""
 

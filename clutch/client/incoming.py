@@ -8,9 +8,11 @@ from clutch.client.attempts import Attempts
 from clutch.client.roster import Roster
 from clutch.client.search import Search, has_capability
 from clutch.client.subscription import Subscription
-from clutch.client.values import CAPABILITY, TIMESCALE, TIMESTAMP, Frame
+from clutch.client.values import Frame
 from clutch.net.moqt.incoming import IncomingSubgroup
 from clutch.net.moqt.session import MoqtSession
+from clutch.wire.errors import MalformedPacket
+from clutch.wire.loc import read_frame
 from clutch.wire.moqt.codes import DoneStatus, RequestError
 from clutch.wire.moqt.data import Object, ObjectDatagram, Status
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
@@ -19,6 +21,7 @@ from clutch.wire.moqt.names import Namespace
 from clutch.wire.moqt.parameters import Filter, FilterType, Parameters
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_request import Answer, Kind, Request
+from clutch.wire.msf import CAPABILITY_PROPERTY
 
 RENDEZVOUS_MS = 20_000
 """How long the relay is asked to wait for a publisher before it says no, and is asked again."""
@@ -76,7 +79,7 @@ class Incoming:
         elif search.full:
             self.session.reject(request, RequestError.EXCESSIVE_LOAD, "too many tracks", retry_ms=1000)
         else:
-            subscription = self._roster.found(search, request.name, capability)
+            subscription = self._roster.found(search, request.name, capability, True)
             self._accept(request, subscription)
 
     def answered(self, request: Request, message: Answer) -> None:
@@ -206,8 +209,12 @@ class Incoming:
         priority: int | None,
     ) -> None:
         if isinstance(item, FetchObject) or item.status is Status.NORMAL:
-            stamp = _timestamp_us(item.properties)
-            frame = Frame(item.payload, stamp, group, None, number == 0, priority)
+            try:
+                loc = read_frame(item.properties, item.payload, private=subscription.has_block(item.payload))
+            except MalformedPacket:
+                subscription.bad += 1
+                return
+            frame = Frame(loc.payload, loc.timestamp_us or 0, group, None, number == 0, priority)
             subscription.arrived(group, number, frame)
         else:
             subscription.group_ended(group)
@@ -215,10 +222,4 @@ class Incoming:
 
 def capability_of(properties: Properties) -> str:
     """What the properties of a track say that it can do; empty if they do not."""
-    return (properties.data(CAPABILITY) or b"").decode(errors="replace")
-
-
-def _timestamp_us(properties: Properties) -> int:
-    stamp = properties.number(TIMESTAMP) or 0
-    scale = properties.number(TIMESCALE)
-    return stamp * 1_000_000 // scale if scale else stamp
+    return (properties.data(CAPABILITY_PROPERTY) or b"").decode(errors="replace")

@@ -79,7 +79,8 @@ class Link:
         """Connect, and wait for SETUP. Raises `NetworkError`; if it ended at once, there is `why`."""
         try:
             await connect(target, self.session)
-            self._nursery.start_soon(self.session.run)
+            if self.why is None:
+                self._nursery.start_soon(self.session.run)
             await self.up.wait()
         except BaseException:
             self.over.set()

@@ -15,6 +15,8 @@ from clutch.wire.moqt.names import Namespace
 from clutch.wire.moqt.parameters import Parameters
 from clutch.wire.moqt.session_request import Answer, Kind, Request
 
+UNWANTED = frozenset({RequestError.UNINTERESTED, RequestError.DUPLICATE_SUBSCRIPTION})
+
 
 @attrs.define(eq=False)
 class Outgoing:
@@ -29,6 +31,8 @@ class Outgoing:
     _attempts: Attempts = attrs.field(repr=False)
     _by_namespace: bool = attrs.field(init=False, default=False)
     """The peer takes no PUBLISH."""
+    _publishes: bool = attrs.field(init=False, default=False)
+    """It has taken one."""
     _listeners: list[Request] = attrs.field(init=False, factory=list)
     """The peer's SUBSCRIBE_NAMESPACE requests."""
     _announced: dict[Namespace, Request] = attrs.field(init=False, factory=dict)
@@ -80,6 +84,7 @@ class Outgoing:
         """The peer has answered an offer."""
         if not isinstance(message, RequestError_):
             self._attempts.succeeded(request.context)
+            self._publishes |= request.kind is Kind.PUBLISH
             if isinstance(request.context, Publication):
                 self._joining += [out for out in self._outputs(request.context) if out.request is request]
         elif isinstance(request.context, Publication):
@@ -127,9 +132,11 @@ class Outgoing:
     def _refused(self, request: Request, publication: Publication, message: RequestError_) -> None:
         self._forget(request, publication)
         if message.code == RequestError.NOT_SUPPORTED:
-            self._by_namespace = True
-            self.add(publication)
-        elif message.code in (RequestError.UNINTERESTED, RequestError.DUPLICATE_SUBSCRIPTION):
+            self._by_namespace = not self._publishes
+            self._announce(publication.name.namespace)
+            return
+        publication.refusal = message.reason or "refused"
+        if message.retry_ms is None and message.code in UNWANTED:
             pass  # who wants it later will ask for it
         elif not self._attempts.again(publication, lambda: self.add(publication), message):
             publication.refuse(message.code, message.reason)

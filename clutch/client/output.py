@@ -20,7 +20,7 @@ from clutch.wire.moqt.data import (
     encode_object,
     encode_subgroup_header,
 )
-from clutch.wire.moqt.session_request import Request
+from clutch.wire.moqt.session_request import Request, State
 
 LATE_S = 0.5
 """An object of its own that could not be sent for this long is given up: nobody would play it."""
@@ -50,6 +50,11 @@ class Output:
     def wanted(self) -> bool:
         """Whether objects are to be sent (draft-ietf-moq-transport-18, 5.1)."""
         return self.request.open and self.request.forward and self.request.alias is not None
+
+    @property
+    def agreed(self) -> bool:
+        """Whether both sides have said yes."""
+        return self.request.state is State.ESTABLISHED
 
     def single(self, group: int, item: Object, priority: int) -> bool:
         """An object that is a group and a stream of its own."""

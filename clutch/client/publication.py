@@ -16,10 +16,12 @@ from clutch.client.errors import PublicationClosed, TrackRefused, VoiceError
 from clutch.client.names import track_path
 from clutch.client.output import Output
 from clutch.client.pace import Pacer
-from clutch.client.values import TIMESTAMP, Frame
+from clutch.client.values import Frame
+from clutch.wire.loc import timestamped
 from clutch.wire.moqt.data import Object
 from clutch.wire.moqt.names import FullTrackName, Location
-from clutch.wire.moqt.properties import Properties
+from clutch.wire.moqt.properties import NONE, Properties
+from clutch.wire.msf import CAPABILITY_PROPERTY
 
 LEAD_S = 0.1
 """How far ahead of real time `Publication.send` lets audio be: so little that an interruption is heard."""
@@ -77,8 +79,8 @@ class Publication:
 
     name: FullTrackName
     kind: Kind
-    properties: Properties = attrs.field(repr=False)
-    """Of the track."""
+    capability: str
+    """What it is, as ``voice/opus``; may be empty."""
     _connected: Callable[[], bool] = attrs.field(repr=False)
     """Whether there is a connection."""
     frame_ms: int = 0
@@ -88,6 +90,8 @@ class Publication:
     _now_us: Callable[[], int] = attrs.field(default=unix_us, repr=False)
     dropped: int = attrs.field(init=False, default=0)
     """Objects that were lost here: there was no connection, or it did not take them in time."""
+    established: trio.Event = attrs.field(init=False, factory=trio.Event, repr=False)
+    """Set once the node has agreed to it, for the first time."""
     outputs: list[Output] = attrs.field(init=False, factory=list)
     """For the connection: who has asked for it, or was offered it."""
     _failure: VoiceError | None = attrs.field(init=False, default=None)
@@ -96,6 +100,8 @@ class Publication:
     """Of the last object in its group; -1 before the first."""
     _kept: deque[tuple[int, list[Object]]] = attrs.field(init=False, repr=False)
     _pacer: Pacer = attrs.field(init=False, factory=lambda: Pacer(LEAD_S), repr=False)
+    refusal: str = attrs.field(init=False, default="")
+    """Why the node does not take it for now, as while another speaks to the caller; empty if it does."""
     _changed: trio.lowlevel.ParkingLot = attrs.field(init=False, factory=trio.lowlevel.ParkingLot, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -115,6 +121,11 @@ class Publication:
     def wanted(self) -> bool:
         """Whether anybody wants it now, as far as the peer tells."""
         return any(output.wanted for output in self.outputs)
+
+    @property
+    def properties(self) -> Properties:
+        """Of the track."""
+        return Properties.of((CAPABILITY_PROPERTY, self.capability.encode())) if self.capability else NONE
 
     @property
     def over(self) -> bool:
@@ -148,7 +159,7 @@ class Publication:
         begins = self._begins(keyframe)
         self._number = 0 if begins else self._number + 1
         self._group += begins
-        item = Object(self._number, payload, Properties.of((TIMESTAMP, stamp)))
+        item = Object(self._number, payload, timestamped(stamp))
         urgency = self.kind.priority if priority is None else priority
         if self.kind.kept_groups:
             self._keep(item, begins)
@@ -201,6 +212,9 @@ class Publication:
         """For the connection: somebody begins or ceases to want it, or can take more again."""
         begins = output.wanted and not output.live
         output.live = output.wanted
+        if output.agreed:
+            self.refusal = ""
+            self.established.set()
         if self._kept and (begins or output.stalled):
             output.replay(self._kept, self.kind.priority)
         self.wake()

@@ -21,8 +21,8 @@ class Roster:
     publications: dict[FullTrackName, Publication] = attrs.field(init=False, factory=dict)
     subscriptions: dict[FullTrackName, Subscription] = attrs.field(init=False, factory=dict)
     searches: dict[Namespace, Search] = attrs.field(init=False, factory=dict)
-    found: Callable[[Search, FullTrackName, str], Subscription] = attrs.field(init=False, repr=False)
-    """Makes a subscription of a track that a search has found, with its capability, and hands it over."""
+    found: Callable[[Search, FullTrackName, str, bool], Subscription] = attrs.field(init=False, repr=False)
+    """Hands a search a track with this capability, that was offered or must be asked for."""
     look_up: Callable[[Search, Namespace], None] = attrs.field(init=False, repr=False)
     """Looks for tracks in the catalog of a namespace."""
 

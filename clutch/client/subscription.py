@@ -14,6 +14,7 @@ from clutch.client.errors import TrackRefused, VoiceError
 from clutch.client.names import track_path
 from clutch.client.order import Order
 from clutch.client.values import Frame
+from clutch.wire.loc import EMPTY_BLOCK
 from clutch.wire.moqt.names import FullTrackName
 
 
@@ -40,6 +41,10 @@ class Subscription:
     """What the publisher says of the track, once it is there and has said it: ``voice/opus``."""
     established: trio.Event = attrs.field(init=False, factory=trio.Event, repr=False)
     """Set once the track has a publisher, for the first time."""
+    bad: int = attrs.field(init=False, default=0)
+    """Objects that could not be read."""
+    _block: bool | None = attrs.field(init=False, default=None)
+    """Payloads begin with a block of private properties; not known before the first."""
     _failure: VoiceError | None = attrs.field(init=False, default=None)
     _over: bool = attrs.field(init=False, default=False)
     _closed: bool = attrs.field(init=False, default=False)
@@ -101,6 +106,15 @@ class Subscription:
         """For the connection: older objects are on their way."""
         self.order.hold(on)
         self._reader.unpark()
+
+    def has_block(self, payload: bytes) -> bool:
+        """For the connection: whether payloads begin with a block of private properties, as LOC has it.
+
+        The first one tells, of audio: an Opus packet that begins like an empty block is rare.
+        """
+        if self._block is None:
+            self._block = bool(self.order.frame_ms) and payload.startswith(EMPTY_BLOCK)
+        return self._block
 
     def arrived(self, group: int, number: int, frame: Frame) -> None:
         """For the connection: an object came."""

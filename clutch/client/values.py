@@ -6,13 +6,6 @@ import enum
 
 import attrs
 
-CAPABILITY = 0x3841
-"""Property of a track: what it is, as ``voice/opus``; of the range for applications."""
-TIMESTAMP = 0x10
-"""Property of an object: when it was made (draft-ietf-moq-loc-04, 2.3.1.1)."""
-TIMESCALE = 0x08
-"""Property of an object: units of `TIMESTAMP` in a second; without it, microseconds."""
-
 
 @attrs.frozen
 class Gap:

@@ -15,11 +15,13 @@ from actors.runtime import LossyReceiver, LossySender, last_words, open_lossy
 from clutch.client.address import parse_address
 from clutch.client.backoff import Backoff
 from clutch.client.bridge import AudioBridges
+from clutch.client.catalogs import Catalogs
 from clutch.client.connector import Connector, GetToken
 from clutch.client.names import namespace_of
 from clutch.client.order import Order
 from clutch.client.publication import (
     AUDIO,
+    CATALOG,
     FRAME,
     FRAME_DATAGRAM,
     TEXT,
@@ -31,12 +33,11 @@ from clutch.client.publication import (
 from clutch.client.roster import Roster
 from clutch.client.search import Search
 from clutch.client.subscription import Subscription
-from clutch.client.values import CAPABILITY, State, StateChanged
+from clutch.client.values import State, StateChanged
 from clutch.net.link import TrioNetwork
 from clutch.net.quic.aioquic_engine import AioquicEngine
 from clutch.net.quic.engine import Engine, Limits, Trust
 from clutch.wire.moqt.names import FullTrackName, Namespace
-from clutch.wire.moqt.properties import Properties
 from clutch.wire.voice import VoiceForm
 
 EVENTS = 64
@@ -47,6 +48,9 @@ TEXT_PATIENCE_S = 2.0
 """How long a message waits for one before it."""
 IDLE_S = 3.0
 """After so much silence a node is gone; it is asked for a sign of life three times before."""
+HANDSHAKE_S = 2.5
+"""How long one attempt to connect may take. A node that starts meanwhile is found by the second packet, after
+one second, or by the next attempt."""
 DRAIN_S = 1.0
 """How long leaving waits for what was not sent yet."""
 
@@ -57,7 +61,7 @@ class Voice:
 
     ``moqt://host:4443`` is raw QUIC, ``https://host:4443/moq`` is WebTransport. Entering does not wait for
     the connection: tracks may be opened before there is one. It is made in the background, and again after
-    every loss, after waits that grow to two seconds; then everything is published and subscribed anew, and
+    every loss, after waits that grow to a second; then everything is published and subscribed anew, and
     each track says with one `Gap` what it lost. A node that goes away and says where to is followed.
 
     `token` may be a function that is asked with each connection, as tokens expire. Leaving ends all tracks,
@@ -74,6 +78,8 @@ class Voice:
     _now_us: Callable[[], int] = attrs.field(default=unix_us, kw_only=True, repr=False)
     """The clock of timestamps: microseconds since the Unix epoch."""
     audio_bridge: AudioBridges = attrs.field(init=False, repr=False)
+    _catalogs: Catalogs = attrs.field(init=False, repr=False)
+    _nursery: trio.Nursery = attrs.field(init=False, repr=False)
     _roster: Roster = attrs.field(init=False, factory=Roster, repr=False)
     _connector: Connector = attrs.field(init=False, repr=False)
     _readers: list[LossySender[StateChanged]] = attrs.field(init=False, factory=list, repr=False)
@@ -83,7 +89,13 @@ class Voice:
     def __attrs_post_init__(self) -> None:
         self.audio_bridge = AudioBridges(self)
         self._roster.found = self._found
-        self._roster.look_up = lambda search, namespace: None
+        self._roster.look_up = self._look_up
+        self._catalogs = Catalogs(
+            self._roster,
+            lambda namespace, name: self._publish(CATALOG, namespace, name.decode(), ""),
+            lambda namespace, name: self._subscribe(namespace, name.decode(), Order(CAPACITY), past_groups=0),
+            self._now_us,
+        )
 
     async def __aenter__(self) -> Self:
         """Begin to connect. Raises `AddressError`."""
@@ -101,9 +113,10 @@ class Voice:
     async def _open(self) -> AsyncIterator[None]:
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             engine = self._engine
             if engine is None:
-                engine = AioquicEngine(TrioNetwork(), limits=Limits(idle_s=IDLE_S))
+                engine = AioquicEngine(TrioNetwork(), limits=Limits(idle_s=IDLE_S, handshake_s=HANDSHAKE_S))
                 await nursery.start(engine.run)
             token = self._token
             self._connector = Connector(
@@ -236,7 +249,7 @@ class Voice:
         publication = Publication(
             FullTrackName(namespace_of(namespace), name.encode()),
             kind,
-            Properties.of((CAPABILITY, capability.encode())) if capability else Properties(),
+            capability,
             self._is_connected,
             frame_ms,
             self._drop,
@@ -245,6 +258,8 @@ class Voice:
         self._check_open()
         self._roster.publish(publication)
         self._add(publication)
+        if kind is not CATALOG:
+            self._catalogs.update(publication.name.namespace)
         return publication
 
     def _subscribe(
@@ -257,10 +272,13 @@ class Voice:
         self._add(subscription)
         return subscription
 
-    def _found(self, search: Search, name: FullTrackName, capability: str) -> Subscription:
+    def _found(self, search: Search, name: FullTrackName, capability: str, offered: bool) -> Subscription:
         order = Order(CAPACITY, _frame_ms(capability))
-        subscription = Subscription(name, order, self._drop, was_found=True)
+        subscription = Subscription(name, order, self._drop, was_found=offered)
+        subscription.capability = capability
         self._roster.subscribe(subscription)
+        if not offered:
+            self._add(subscription)
         search.found(subscription)
         return subscription
 
@@ -268,8 +286,13 @@ class Voice:
         if (link := self._connector.link) is not None:
             link.add(item)
 
+    def _look_up(self, search: Search, namespace: Namespace) -> None:
+        self._nursery.start_soon(self._catalogs.look_up, search, namespace)
+
     def _drop(self, item: Publication | Subscription | Search) -> None:
         self._roster.remove(item)
+        if isinstance(item, Publication) and item.kind is not CATALOG:
+            self._catalogs.update(item.name.namespace)
         for link in self._connector.links:
             link.drop(item)
 

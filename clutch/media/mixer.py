@@ -5,6 +5,8 @@ The head of native/src/mixer.h says what is heard.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 
@@ -152,3 +154,11 @@ def _whispered(whisperers: list[Member], ear: Member, bus_hz: int) -> Wave:
         if member.ear is ear:
             wave += member._said
     return wave
+
+
+def add_pcm(frames: Sequence[bytes]) -> bytes:
+    """Add frames of 16-bit PCM, all of one length, sample by sample; what is too loud is clipped."""
+    if len(frames) == 1:
+        return frames[0]
+    total = np.sum([np.frombuffer(frame, np.int16) for frame in frames], axis=0, dtype=np.int32)
+    return np.clip(total, -32_768, 32_767).astype(np.int16).tobytes()

@@ -142,10 +142,11 @@ class TrioDatagrams:
 
     def send(self, data: bytes, to: Address) -> None:
         """See `Datagrams.send`."""
-        if self._socket.fileno() < 0:
-            raise trio.ClosedResourceError
-        with suppress(OSError):
+        try:
             self._socket.sendto(data, to)
+        except OSError as error:  # lost, if it is not closed
+            if self._socket.fileno() < 0:
+                raise trio.ClosedResourceError from error
 
     def close(self) -> None:
         """See `Datagrams.close`."""

@@ -220,6 +220,18 @@ class MoqtConfig:
     max_sessions: Annotated[int, Between(1, 1_000_000)] = 10_000
     idle_timeout_s: Annotated[float, Between(1, 600)] = 30.0
     """How long a peer may be silent before it counts as gone."""
+    keylog: Path | None = None
+    """A file for the secrets of all connections, as Wireshark reads them: for debugging only."""
+    qlog: Path | None = None
+    """A folder for a trace of every connection: for debugging only."""
+
+
+@attrs.frozen
+class TracksConfig:
+    """``[tracks]``: the audio of calls as tracks of the relay, `voice/<sid>/uplink` and `…/downlink`."""
+
+    second_speaker: Literal["refuse", "mix"] = "refuse"
+    """What happens to one who publishes the downlink while an agent, or another, speaks to the caller."""
 
 
 @attrs.frozen
@@ -266,12 +278,18 @@ class PlayAgent:
     """A WAV file; a chime if there is none."""
 
 
-AgentConfig: TypeAlias = EchoAgent | ToneAgent | PlayAgent
+@attrs.frozen
+class AppAgent:
+    """``agent = "app"``: nobody of ours; the call waits for one who hears and speaks by its tracks."""
 
-AGENTS: Mapping[str, type[EchoAgent | ToneAgent | PlayAgent]] = {
+
+AgentConfig: TypeAlias = EchoAgent | ToneAgent | PlayAgent | AppAgent
+
+AGENTS: Mapping[str, type[EchoAgent | ToneAgent | PlayAgent | AppAgent]] = {
     "echo": EchoAgent,
     "tone": ToneAgent,
     "play": PlayAgent,
+    "app": AppAgent,
 }
 """What `agent` may be in a table of the dialplan."""
 
@@ -289,6 +307,7 @@ class Config:
     recording: RecordingConfig = RecordingConfig()
     limits: LimitsConfig = LimitsConfig()
     moqt: MoqtConfig = MoqtConfig()
+    tracks: TracksConfig = TracksConfig()
     auth: AuthConfig = AuthConfig()
     log: LogConfig = LogConfig()
     dialplan: Mapping[str, AgentConfig] = attrs.field(

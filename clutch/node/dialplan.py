@@ -13,7 +13,7 @@ from clutch.agents.tone import Tone
 from clutch.media.audio import chime
 from clutch.media.errors import AudioError
 from clutch.media.wav import read_wav
-from clutch.node.config import AgentConfig, PlayAgent, ToneAgent
+from clutch.node.config import AgentConfig, AppAgent, PlayAgent, ToneAgent
 from clutch.node.errors import ConfigError
 
 AgentFactory = Callable[[], AgentPort]
@@ -23,11 +23,14 @@ AgentFactory = Callable[[], AgentPort]
 class Dialplan:
     """Extensions and the agents behind them."""
 
-    _agents: Mapping[str, AgentFactory]
+    _agents: Mapping[str, AgentFactory | None]
 
     def agent(self, extension: str) -> AgentFactory | None:
-        """Who answers ``sip:EXTENSION@…``; None if nobody does."""
-        return self._agents.get(extension)
+        """Who answers ``sip:EXTENSION@…``: None for whoever comes by the call's tracks.
+
+        Raises KeyError if there is no such extension.
+        """
+        return self._agents[extension]
 
     @property
     def extensions(self) -> list[str]:
@@ -37,7 +40,7 @@ class Dialplan:
 
 def make_dialplan(config: Mapping[str, AgentConfig]) -> Dialplan:
     """Make every agent ready: sounds are read now. Raises `ConfigError` naming all that cannot be."""
-    agents: dict[str, AgentFactory] = {}
+    agents: dict[str, AgentFactory | None] = {}
     problems: list[str] = []
     for extension, agent in config.items():
         try:
@@ -49,7 +52,9 @@ def make_dialplan(config: Mapping[str, AgentConfig]) -> Dialplan:
     return Dialplan(agents)
 
 
-def _factory(agent: AgentConfig) -> AgentFactory:
+def _factory(agent: AgentConfig) -> AgentFactory | None:
+    if isinstance(agent, AppAgent):
+        return None
     if isinstance(agent, ToneAgent):
         tone = Tone(agent.frequency_hz)
         return lambda: tone

@@ -50,6 +50,7 @@ class Moqt:
             "engine": self.engine.name,
             "certificate_sha256": self._fingerprint,
             "connections": self.engine.connections,
+            "packets_of_no_connection": attrs.asdict(self.engine.counters),
             "gate": attrs.asdict(self.gate.counters),
             **self.relay.snapshot(),
         }
@@ -83,5 +84,7 @@ def make_moqt(config: Config, network: Network) -> Moqt:
         list(OFFERED),
         relay.accept,
         Limits(sessions=moqt.max_sessions, idle_s=moqt.idle_timeout_s),
+        keylog=moqt.keylog,
+        qlog=moqt.qlog,
     )
     return Moqt(relay, engine, gate, certificates, config)

@@ -29,6 +29,7 @@ from actors import (
 from clutch import __version__
 from clutch.legs.opus import OpusTerms
 from clutch.legs.sip import SipLeg, Terms
+from clutch.media.mixer import add_pcm
 from clutch.net.link import Network, TrioNetwork
 from clutch.net.plane import MediaPlane
 from clutch.net.sip.endpoint import RETRY_AFTER_S, SipEndpoint
@@ -44,9 +45,14 @@ from clutch.node.moqt import Moqt, make_moqt
 from clutch.node.planes import check_srtp, make_plane
 from clutch.node.quality import summarise
 from clutch.node.services import start_service
+from clutch.node.tracks import CallTracks
 from clutch.record.wav import prove_writable, record_wav, thread_writer
+from native import OpusOptions
 
 log = structlog.get_logger(__name__)
+
+SIDS_SHOWN = 100
+"""Of how many calls, the latest ones, the status names the sid."""
 
 _GOODBYE_S = 1.0
 """How long the peers of the relay have to go by themselves."""
@@ -73,11 +79,14 @@ class Node:
     http_urls: list[str] = attrs.field(factory=list)
     features: list[str] = attrs.field(factory=lambda: available(probe()))
     journal: Journal = attrs.field(init=False)
+    _tracks: CallTracks = attrs.field(init=False)
     _started_at: float = attrs.field(factory=time.monotonic)
     _write: Any = attrs.field(factory=thread_writer)
 
     def __attrs_post_init__(self) -> None:
         self.journal = Journal(self._quality)
+        opus = self.config.opus
+        self._tracks = CallTracks(self.moqt.relay, OpusOptions(opus.bitrate, opus.complexity))
         sip = self.config.sip
         binds = [
             Bind(transport, sip.host, sip.port, sip.public_address)
@@ -97,6 +106,7 @@ class Node:
         return {
             "version": __version__,
             "calls": len(self.calls),
+            "sids": [call.sid for call in self.calls.all()[-SIDS_SHOWN:]],
             "tasks": trio.lowlevel.current_statistics().tasks_living,
             "fds": len(os.listdir("/proc/self/fd")),
             "media": self.plane.backend,
@@ -144,8 +154,7 @@ class Node:
     def _on_invite(self, session: SipSession) -> None:
         """A new call: find who answers it, give it media, start its tree. Never blocks."""
         extension = session.invite.uri.username or ""
-        agent = self._dialplan.agent(extension)
-        if agent is None:
+        if extension not in self.extensions:
             log.info("call.unknown_extension", extension=extension)
             session.reject(404)
             return
@@ -165,7 +174,9 @@ class Node:
             sid,
             leg,
             stream,
-            agent=agent,
+            agent=self._dialplan.agent(extension),
+            tracks=self._tracks,
+            mix=add_pcm if config.tracks.second_speaker == "mix" else None,
             recording=((lambda: record_wav(stream, path, self._write)) if config.recording.enabled else None),
             ring_timeout_s=config.limits.ring_timeout_s,
             max_duration_s=config.limits.max_duration_s,

@@ -15,14 +15,20 @@ import attrs
 import structlog
 import trio
 
+import native
 from actors import FRAME_MS, CallAudio, LossyReceiver, MediaFrame
-from clutch.net.voice import VoiceEncoder, can_code
+from clutch.net.voice import PLAIN_OPUS, VoiceEncoder, can_code
 from clutch.node.speaking import Speaking
-from clutch.relay import LocalPublication, Offer, Relay, RequestRefused
+from clutch.relay import Claim, Decision, LocalPublication, Offer, Relay, RequestRefused
+from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName, Namespace
-from clutch.wire.voice import DEFAULT_FORM, VoiceForm, call_namespace
+from clutch.wire.msf import CATALOG, Catalog
+from clutch.wire.voice import DEFAULT_FORM, FORMS, VoiceForm, call_namespace
+from clutch.wire.voice_catalog import voice_track
 
 log = structlog.get_logger(__name__)
+
+NOT_THE_CALLER = Decision(RequestError.UNAUTHORIZED, "what the caller says is published by the call")
 
 
 def unix_us() -> int:
@@ -35,13 +41,14 @@ class CallTracks:
     """Puts the audio of every call on a relay."""
 
     _relay: Relay
+    _opus: native.OpusOptions = PLAIN_OPUS
     _now_us: Callable[[], int] = unix_us
 
     async def run(self, audio: CallAudio) -> None:
         """See `TracksPort.run`."""
         async with trio.open_nursery() as nursery:
             with (
-                Hearing(self._relay, audio, self._now_us) as hearing,
+                Hearing(self._relay, audio, self._opus, self._now_us) as hearing,
                 Speaking(self._relay, audio, nursery) as speaking,
             ):
                 hearing.begin()
@@ -64,9 +71,12 @@ class Hearing:
 
     _relay: Relay
     _audio: CallAudio
+    _opus: native.OpusOptions
     _now_us: Callable[[], int]
     _tracks: dict[VoiceForm, _Track] = attrs.field(factory=dict)
+    _claim: Claim | None = None
     _offer: Offer | None = None
+    _catalog: LocalPublication | None = None
     _asked: trio.Event = attrs.field(factory=trio.Event)
 
     @property
@@ -77,17 +87,24 @@ class Hearing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._offer is not None:
-            self._offer.close()
-        for track in self._tracks.values():
-            if track.publication is not None:
-                track.publication.close()
+        publications = [track.publication for track in self._tracks.values()]
+        for end in (self._claim, self._offer, self._catalog, *publications):
+            if end is not None:
+                end.close()
 
     def begin(self) -> None:
-        """Be there to be subscribed to."""
+        """Be there to be subscribed to, and nobody else in the caller's name."""
+        self._claim = self._relay.claim(self._namespace, lambda attempt: NOT_THE_CALLER)
         if can_code(DEFAULT_FORM.codec):
             self._publish(DEFAULT_FORM)
         self._offer = self._relay.offer(self._namespace, self._make)
+        try:
+            self._catalog = self._relay.publish(FullTrackName(self._namespace, CATALOG), kind="frame")
+        except RequestRefused as error:
+            self._refused(CATALOG, error)
+        else:
+            now_us = self._now_us()
+            self._catalog.write(_catalog(now_us).encode(), timestamp_us=now_us)
 
     async def run(self) -> None:
         """Publish what is wanted, until cancelled or the call's audio ends."""
@@ -124,7 +141,7 @@ class Hearing:
             self._publish(form)
 
     def _publish(self, form: VoiceForm) -> None:
-        track = self._tracks[form] = _Track(VoiceEncoder(form))
+        track = self._tracks[form] = _Track(VoiceEncoder(form, self._opus))
         name = FullTrackName(self._namespace, form.track)
         try:
             track.publication = self._relay.publish(
@@ -132,7 +149,10 @@ class Hearing:
             )
         except RequestRefused as error:
             del self._tracks[form]
-            log.warning("call.no_track", sid=self._audio.sid, track=form.track.decode(), why=str(error))
+            self._refused(form.track, error)
+
+    def _refused(self, track: bytes, error: RequestRefused) -> None:
+        log.warning("call.no_track", sid=self._audio.sid, track=track.decode(), why=str(error))
 
     def _wanted(self, form: VoiceForm, wanted: bool) -> None:
         track = self._tracks[form]
@@ -142,3 +162,9 @@ class Hearing:
         elif form != DEFAULT_FORM and track.publication is not None and not track.publication.subscribers:
             del self._tracks[form]
             track.publication.close()
+
+
+def _catalog(now_us: int) -> Catalog:
+    """Of every uplink: each form that it can be had in."""
+    tracks = [voice_track(form.track, form) for form in FORMS if can_code(form.codec)]
+    return Catalog(tuple(tracks), now_us // 1000)

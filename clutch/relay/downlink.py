@@ -2,7 +2,7 @@
 
 Objects are written as they come; there is no queue here but the engine's, and this bounds what is in it. A
 subscriber that is too far behind loses all that waits, and goes on at the next group; if that happens again
-and again without its catching up, the subscription ends (TOO_FAR_BEHIND). Nobody else notices.
+and again, the subscription ends (TOO_FAR_BEHIND). Nobody else notices.
 """
 
 from __future__ import annotations
@@ -27,14 +27,20 @@ from clutch.wire.moqt.names import Location
 class Subscriber(Protocol):
     """The peer's side of it: the request."""
 
-    def joined(self, downlink: Downlink, track: Track) -> None:
+    def joined(self, track: Track) -> None:
         """There is a publisher: answer, and set window, priority and timeouts."""
 
-    def refused(self, downlink: Downlink, code: int, reason: str, retry_ms: int | None) -> None:
+    def refused(self, code: int, reason: str, retry_ms: int | None) -> None:
         """There is none."""
 
-    def ended(self, downlink: Downlink, status: DoneStatus, reason: str) -> None:
+    def ended(self, status: DoneStatus, reason: str) -> None:
         """It is over; all its streams are."""
+
+    def skipped(self) -> None:
+        """It has lost what waited."""
+
+    def failed(self) -> None:
+        """We have: end the session."""
 
 
 @attrs.frozen
@@ -83,10 +89,8 @@ class Downlink:
     """The largest object when forwarding began: where a joining FETCH ends."""
     streams: int = 0
     """Data streams that were opened."""
-    resets: int = 0
-    """Of these, how many were reset; their headers may never arrive."""
     skips: int = 0
-    """In a row."""
+    """Since it last kept up for a while."""
     _from_group: int = 0
     """Nothing of earlier groups is begun."""
     _skipped_at: float = 0.0
@@ -105,18 +109,23 @@ class Downlink:
         """See `Sink.joined`."""
         self.track = track
         self.joining = track.largest
-        self.subscriber.joined(self, track)
+        self.subscriber.joined(track)
 
     def refused(self, code: int, reason: str, retry_ms: int | None = None) -> None:
         """See `Sink.refused`."""
-        self.subscriber.refused(self, code, reason, retry_ms)
+        self.subscriber.refused(code, reason, retry_ms)
 
     def ended(self, status: DoneStatus, reason: str) -> None:
         """See `Sink.ended`."""
         for lane in self._lanes.values():
             self._reset(lane, ResetCode.CANCELLED)
         self._stop()
-        self.subscriber.ended(self, status, reason)
+        self.subscriber.ended(status, reason)
+
+    def failed(self) -> None:
+        """See `Sink.failed`."""
+        self._stop()
+        self.subscriber.failed()
 
     def cancel(self) -> None:
         """The peer wants no more."""
@@ -213,7 +222,8 @@ class Downlink:
             self._bytes -= written.popleft().size
         unsent = self._unsent() if written or self._lanes else 0
         if not unsent:
-            self.skips = 0
+            if self.skips and news.flow.arrived - self._skipped_at > self.limits.patience_s:
+                self.skips = 0
             return True
         size = sum(len(item.payload) for item in news.objects)
         if len(written) < self.limits.streams and unsent + size <= self.limits.unsent_bytes:
@@ -233,6 +243,7 @@ class Downlink:
         self._from_group = max(self._from_group, group)
         self._skipped_at = trio.current_time()
         self.skips += 1
+        self.subscriber.skipped()
         if self.skips > self.limits.skips:
             self._too_far_behind()
         return self.skips <= self.limits.skips
@@ -244,7 +255,7 @@ class Downlink:
 
     def _too_far_behind(self) -> None:
         self._stop()
-        self.subscriber.ended(self, DoneStatus.TOO_FAR_BEHIND, "too much waits to be sent")
+        self.subscriber.ended(DoneStatus.TOO_FAR_BEHIND, "too much waits to be sent")
 
     def _expire(self) -> None:
         """Give up what waits for longer than the timeout."""
@@ -282,7 +293,6 @@ class Downlink:
 
     def _reset_stream(self, stream: QuicStream, code: int) -> None:
         stream.reset(self.draft.reset_codes.to_wire(code))
-        self.resets += 1
 
     def _stop(self) -> None:
         self._written.clear()

@@ -20,9 +20,13 @@ class RequestRefused(RelayError):
         self.retry_ms = retry_ms
         """When it may be asked again, at the earliest; None: never."""
 
+    @property
+    def name(self) -> str:
+        """Of the code; ``UNKNOWN`` if nobody knows it."""
+        return self.code.name if isinstance(self.code, RequestError) else "UNKNOWN"
+
     def __str__(self) -> str:
-        name = self.code.name if isinstance(self.code, RequestError) else hex(self.code)
-        return f"{name}: {self.reason}"
+        return f"{self.name}: {self.reason}"
 
 
 class MalformedTrack(RelayError):

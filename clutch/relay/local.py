@@ -9,17 +9,18 @@ import attrs
 import trio
 
 from actors.runtime import Batch, LossyReceiver, LossySender, open_lossy
+from clutch.relay.claims import Claim
 from clutch.relay.errors import RequestRefused
 from clutch.relay.flow import EVERYTHING, Flow, News, Window
 from clutch.relay.router import Router
-from clutch.relay.track import Track
+from clutch.relay.track import Demand, Track
 from clutch.wire.moqt.codes import DoneStatus, RequestError
 from clutch.wire.moqt.data import Object
 from clutch.wire.moqt.names import FullTrackName
 from clutch.wire.moqt.parameters import Filter
 from clutch.wire.moqt.properties import NONE, Properties
 
-TrackKind: TypeAlias = Literal["audio", "video", "frame", "text"]
+TrackKind: TypeAlias = Literal["audio", "video", "frame", "datagram", "text"]
 
 TIMESTAMP = 0x10
 """LOC-04's object property: microseconds, unless `TIMESCALE` says otherwise."""
@@ -46,8 +47,9 @@ class TrackObject:
 class LocalPublication:
     """A track that this process publishes. Everything is synchronous; nothing waits and nothing is refused.
 
-    How objects are grouped is the kind's: `audio` and `frame`: each a group of its own; `video`: a group from
-    each keyframe; `text`: one group, in order.
+    How objects are grouped is the kind's: `audio` and `frame`: each a group of its own; `datagram`: the same,
+    and lost if it does not fit into a datagram at once; `video`: a group from each keyframe; `text`: one
+    group, in order.
     """
 
     name: FullTrackName
@@ -59,6 +61,7 @@ class LocalPublication:
     _track: Track = attrs.field(init=False)
     _flow: Flow | None = None
     _closed: bool = False
+    _heard: bool = False
 
     def open(self, properties: Properties) -> None:
         """Let the relay know of it. Raises `RequestRefused`, if there are too many tracks."""
@@ -83,13 +86,20 @@ class LocalPublication:
         if self._closed:
             return
         properties = Properties(((TIMESTAMP, timestamp_us),))
-        alone = self.kind in ("audio", "frame")
+        alone = self.kind not in ("video", "text")
         flow = None if alone or (keyframe and self.kind == "video") else self._flow
         number = 0
         if flow is None:
             self._finish_group()
             flow = self._track.begin(
-                Flow(self._group, 0, trio.current_time(), priority, closes_group=self.kind != "text")
+                Flow(
+                    self._group,
+                    0,
+                    trio.current_time(),
+                    priority,
+                    closes_group=self.kind != "text",
+                    datagram=self.kind == "datagram",
+                )
             )
             self._group += 1
             self._flow = None if alone else flow
@@ -111,13 +121,19 @@ class LocalPublication:
         if flow is not None:
             self._track.append(flow, (), finish=True)
 
-    def wanted(self, wanted: bool) -> None:
-        """See `Source.wanted`."""
-        if self._wanted is not None:
-            self._wanted(wanted)
+    def demand(self, demand: Demand) -> None:
+        """See `Source.demand`."""
+        heard = demand is Demand.HEARD
+        if heard is not self._heard:
+            self._heard = heard
+            if self._wanted is not None:
+                self._wanted(heard)
 
     def new_group(self, after: int) -> None:
         """See `Source.new_group`: groups come by themselves."""
+
+    def claimed(self, claim: Claim) -> None:
+        """See `Source.claimed`: owners do not decide about us."""
 
 
 @attrs.define(eq=False)
@@ -231,6 +247,10 @@ class LocalSubscription:
     def ended(self, status: DoneStatus, reason: str) -> None:
         """See `Sink.ended`."""
         self._over(f"{status.name}: {reason}")
+
+    def failed(self) -> None:
+        """See `Sink.failed`."""
+        self._over("INTERNAL_ERROR: a bug")
 
     def _over(self, why: str) -> None:
         self.why = why

@@ -7,9 +7,12 @@ from typing import TypeAlias
 
 import attrs
 
+from clutch.relay.asking import PastAsker, StatusQuestion
+from clutch.relay.past import PastRange
 from clutch.relay.router import Router
 from clutch.relay.track import Track
 from clutch.wire.moqt.names import FullTrackName, Namespace
+from clutch.wire.moqt.parameters import GroupOrder
 
 Make: TypeAlias = Callable[[FullTrackName], None]
 
@@ -37,3 +40,10 @@ class Offer:
 
     def abandon(self, track: Track) -> None:
         """See `Announcer.abandon`: nothing is under way."""
+
+    def request_past(self, asker: PastAsker, past: PastRange, order: GroupOrder | None) -> None:
+        """See `Announcer.request_past`: the past of our own tracks is in the relay's cache."""
+
+    def request_status(self, question: StatusQuestion) -> bool:
+        """See `Announcer.request_status`: as `request_past`."""
+        return False

@@ -13,7 +13,7 @@ from clutch.relay.track import Track
 from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.data import Object
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
-from clutch.wire.moqt.names import Location
+from clutch.wire.moqt.names import FullTrackName, Location
 from clutch.wire.moqt.properties import PropertyType
 
 LAST_OBJECT = (1 << 62) - 1
@@ -23,7 +23,7 @@ _DEFAULT_PRIORITY = 128
 
 @attrs.frozen
 class Range:
-    """What a FETCH asks for, cut to what there is."""
+    """What is answered to a FETCH: what it asks for, cut to what there is."""
 
     start: Location
     last: Location
@@ -33,12 +33,19 @@ class Range:
     end_of_track: bool = False
 
 
-def fetch_range(track: Track, start: Location, end: Location) -> Range:
-    """The range that is answered for one that is asked; `end` as in FETCH.
+@attrs.frozen
+class PastRange:
+    """What a FETCH asks for."""
 
-    Raises `RequestRefused` with INVALID_RANGE.
-    """
-    largest = track.largest
+    name: FullTrackName
+    start: Location
+    end: Location
+    """Behind the last object; object 0: the whole group."""
+
+
+def fetch_range(track: Track, asked: PastRange) -> Range:
+    """The range that is answered for one that is asked. Raises `RequestRefused` with INVALID_RANGE."""
+    start, end, largest = asked.start, asked.end, track.largest
     if largest is None or start > largest:
         raise RequestRefused(RequestError.INVALID_RANGE, "there is nothing there yet")
     last = Location(end.group, end.object - 1 if end.object else LAST_OBJECT)
@@ -77,6 +84,11 @@ def objects_of(track: Track, wanted: Range) -> Iterator[FetchObject | EndOfRange
         yield EndOfRange(*wanted.last, unknown=True)
 
 
+def is_known(track: Track, wanted: Range) -> bool:
+    """Whether all of a range is here, or does not exist."""
+    return not any(isinstance(item, EndOfRange) for item in objects_of(track, wanted))
+
+
 def objects_backwards(track: Track, wanted: Range) -> Iterator[FetchObject | EndOfRange]:
     """The same with the last group first (GROUP_ORDER descending), up to the first that is not known.
 
@@ -101,7 +113,7 @@ def _whole(track: Track, group: CachedGroup) -> bool:
 def _objects(group: CachedGroup, wanted: Range) -> list[tuple[Flow, Object]]:
     found = {
         item.id: (flow, item)
-        for flow in group.flows
+        for flow in group.flows.values()
         for item in flow.objects
         if not item.status and wanted.start <= (group.number, item.id) <= wanted.last
     }

@@ -6,6 +6,7 @@ over.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ from clutch.net.moqt.handler import UpdateAnswer
 from clutch.net.moqt.incoming import IncomingSubgroup
 from clutch.net.moqt.session import MoqtSession
 from clutch.net.quic.engine import Closed
+from clutch.relay.asking import PastQuestion, StatusQuestion
 from clutch.relay.errors import MalformedTrack, RequestRefused
 from clutch.relay.fetching import FetchAnswer, answer_status
 from clutch.relay.gate import Gate, SessionInfo
@@ -35,7 +37,7 @@ from clutch.wire.moqt.session_request import Answer, Kind, Request
 
 log = structlog.get_logger(__name__)
 
-Role: TypeAlias = Subscription | Watch | Publication | Announced | FetchAnswer
+Role: TypeAlias = Subscription | Watch | Publication | Announced | FetchAnswer | PastQuestion | StatusQuestion
 
 _SESSION_ERRORS = {
     "malformed": SessionError.MALFORMED_AUTH_TOKEN,
@@ -71,7 +73,7 @@ class Peer:
     """What it sends."""
     afterwards: list[Callable[[], None]] = attrs.field(init=False, factory=list, repr=False)
     """What is to be done at the end of the batch."""
-    _fed: list[tuple[Publication, Feed]] = attrs.field(init=False, factory=list, repr=False)
+    _fed: deque[tuple[Publication, Feed]] = attrs.field(init=False, factory=deque, repr=False)
 
     @property
     def info(self) -> SessionInfo:
@@ -88,6 +90,9 @@ class Peer:
     def refuse(self, request: Request, error: RequestRefused) -> None:
         """Say no."""
         self.roles.pop(request, None)
+        self.router.counters.refused[error.name] += 1
+        if error.code == RequestError.UNAUTHORIZED:
+            log.info("relay.refused", session=self.number, kind=request.kind.value, reason=str(error))
         self.session.reject(request, error.code, error.reason, error.retry_ms)
 
     def check(self) -> None:
@@ -115,13 +120,12 @@ class Peer:
         try:
             self._start(request, self._granted(request))
         except RequestRefused as error:
-            log.info("request refused", session=self.number, kind=request.kind.value, reason=str(error))
             self.refuse(request, error)
 
     def answered(self, session: MoqtSession, request: Request, message: Answer) -> None:
         """See `MoqtHandler.answered`."""
         role = self.roles.get(request)
-        if isinstance(role, Subscription | Publication):
+        if isinstance(role, Subscription | Publication | PastQuestion | StatusQuestion):
             role.answered(message)
 
     def updated(self, session: MoqtSession, request: Request, parameters: Parameters) -> UpdateAnswer:
@@ -172,6 +176,9 @@ class Peer:
     def subgroup_ended(self, session: MoqtSession, incoming: IncomingSubgroup, code: int | None) -> None:
         """See `MoqtHandler.subgroup_ended`."""
         feed: Feed = incoming.context
+        if self._fed and self._fed[-1][1] is feed:
+            self._fed.pop()
+        self._flush()  # what came before goes on before
         try:
             feed.end(code)
         except MalformedTrack as error:
@@ -187,10 +194,16 @@ class Peer:
                 role.malformed(str(error))
 
     def fetched(self, session: MoqtSession, request: Request, items: list[FetchObject | EndOfRange]) -> None:
-        """See `MoqtHandler.fetched`: the relay fetches nothing."""
+        """See `MoqtHandler.fetched`."""
+        role = self.roles.get(request)
+        if isinstance(role, PastQuestion):
+            role.fetched(items)
 
     def fetch_ended(self, session: MoqtSession, request: Request, code: int | None) -> None:
-        """See `MoqtHandler.fetch_ended`: as `fetched`."""
+        """See `MoqtHandler.fetch_ended`."""
+        role = self.roles.get(request)
+        if isinstance(role, PastQuestion):
+            role.ended(code)
 
     def goaway(self, session: MoqtSession, uri: str, timeout_ms: int, request: Request | None) -> None:
         """See `MoqtHandler.goaway`: a client that goes away does so by itself."""
@@ -200,12 +213,7 @@ class Peer:
 
     def batch_end(self, session: MoqtSession) -> None:
         """See `MoqtHandler.batch_end`."""
-        fed, self._fed = self._fed, []
-        for publication, feed in fed:
-            try:
-                feed.flush()
-            except MalformedTrack as error:
-                publication.malformed(str(error))
+        self._flush()
         while self.afterwards:
             self.afterwards.pop(0)()
 
@@ -218,6 +226,14 @@ class Peer:
         self._gone(self)
 
     # Inside
+
+    def _flush(self) -> None:
+        while self._fed:
+            publication, feed = self._fed.popleft()
+            try:
+                feed.flush()
+            except MalformedTrack as error:
+                publication.malformed(str(error))
 
     def _start(self, request: Request, grant: Grant) -> None:
         """Raises `RequestRefused`."""
@@ -261,7 +277,6 @@ class Peer:
         return grant
 
     def _turn_away(self, error: TokenError) -> None:
-        log.info("session turned away", session=self.number, peer=self.session.quic.peer, reason=str(error))
         self.session.close(_SESSION_ERRORS[error.kind], str(error))
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+import structlog
 
 from clutch.auth.grants import Grant
+from clutch.relay.asking import PastAsker, PastQuestion, StatusQuestion
 from clutch.relay.claims import PublishAttempt
 from clutch.relay.errors import RequestRefused
+from clutch.relay.past import PastRange
 from clutch.relay.timers import Timer
-from clutch.relay.track import Track
+from clutch.relay.track import Demand, Track
 from clutch.relay.uplink import Uplink
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
 from clutch.wire.moqt.errors import LocalProtocolError
-from clutch.wire.moqt.messages import PublishDone, RequestError_
+from clutch.wire.moqt.messages import PublishDone, RequestError_, StandaloneFetch
 from clutch.wire.moqt.names import FullTrackName, Location, Namespace
-from clutch.wire.moqt.parameters import Parameters
+from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_request import Answer, Request
 
 if TYPE_CHECKING:
     from clutch.relay.peer import Peer
+
+log = structlog.get_logger(__name__)
 
 _PASSED_ON = frozenset({DoneStatus.TRACK_ENDED, DoneStatus.GOING_AWAY, DoneStatus.MALFORMED_TRACK})
 """Why a publisher ended that its subscribers are told as it is; the rest is between it and the relay."""
@@ -50,7 +55,7 @@ class Publication:
             self.name, peer.number, self.grant.tenant, self.grant.subject, self.end, properties
         )
         decisions = peer.router.decide(attempt)
-        self.uplink = Uplink(self._idle, self._new_group, decisions)
+        self.uplink = Uplink(self._weigh, self._new_group, attempt, decisions)
         peer.uplinks.add(self.uplink)
         try:
             self.track = self.uplink.track = peer.router.attach(self.name, self.uplink, properties, largest)
@@ -82,7 +87,7 @@ class Publication:
             return
         router.answered(track, self.announced)
         if not track.sinks:
-            self._idle(True)
+            self._weigh(Demand.NONE)
 
     def finished(self, done: PublishDone) -> None:
         """The peer sends no more, and all that it sent is here."""
@@ -110,6 +115,8 @@ class Publication:
 
     def malformed(self, reason: str) -> None:
         """It broke the rules of a track: nothing of it is taken any more."""
+        self.peer.router.counters.malformed += 1
+        log.info("relay.malformed", session=self.peer.number, track=str(self.name), reason=reason)
         self._cancel(ResetCode.MALFORMED_TRACK)
         self._detach(DoneStatus.MALFORMED_TRACK, reason)
 
@@ -118,13 +125,13 @@ class Publication:
             self._cancel(ResetCode.CANCELLED)
             self._detach(status, reason)
 
-    def _idle(self, idle: bool) -> None:
+    def _weigh(self, demand: Demand) -> None:
         if self.announced is None:
             return  # who publishes by itself goes on: the next one to come will want the past
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
-        if idle:
+        if demand is Demand.NONE:
             limits = self.peer.router.limits
             self._linger = self.peer.router.timers.after(limits.linger_s, self._unwanted)
 
@@ -181,6 +188,34 @@ class Announced:
         for role in tuple(self.peer.roles.values()):
             if isinstance(role, Publication) and role.asked is track and role.announced is self:
                 role.abandon()
+
+    def request_past(
+        self, asker: PastAsker, past: PastRange, order: GroupOrder | None
+    ) -> PastQuestion | None:
+        """See `Announcer.request_past`."""
+        peer = self.peer
+        if asker.peer is peer or not self.grant.may_publish(past.name.namespace):
+            return None
+        try:
+            asked = StandaloneFetch(past.name, past.start, past.end)
+            request = peer.session.fetch(asked, Parameters(group_order=order))
+        except LocalProtocolError:
+            return None
+        question = PastQuestion(peer, request, asker)
+        peer.play(request, question)
+        return question
+
+    def request_status(self, question: StatusQuestion) -> bool:
+        """See `Announcer.request_status`."""
+        peer, name = self.peer, question.request.name
+        if question.peer is peer or not self.grant.may_publish(name.namespace):
+            return False
+        try:
+            request = peer.session.track_status(name)
+        except LocalProtocolError:
+            return False
+        question.asked(peer, request)
+        return True
 
     def release(self) -> None:
         """The request is over, or the session; tracks that it sends stay until they end."""

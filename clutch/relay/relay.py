@@ -179,10 +179,14 @@ class Relay:
     def claim(self, prefix: Namespace, decide: Decide) -> Claim:
         """Own a namespace: `decide` is asked before a peer publishes a track at or under it, until `close`.
 
-        It is not asked about tracks of this process, nor about who publishes there already.
+        It is asked now about those who do already, whom a refusal throws out; never about tracks of this
+        process.
         """
         claim = Claim(prefix, decide, lambda done: self.router.claims.remove(prefix, done))
         self.router.claims.add(prefix, claim)
+        for track in self.router.live_under(prefix):
+            for source in tuple(track.sources):
+                source.claimed(claim)
         return claim
 
     def offer(self, namespace: Namespace, make: Make) -> Offer:
@@ -201,6 +205,8 @@ class Relay:
             "live": sum(track.live for track in router.tracks.values()),
             "subscribers": sum(len(track.sinks) for track in router.tracks.values()),
             "waiting": sum(len(track.waiting) for track in router.tracks.values()),
+            "objects": router.cached.objects,
+            **attrs.asdict(router.counters),
             "cached_groups": router.cached.groups,
             "cached_bytes": router.cached.cost,
         }

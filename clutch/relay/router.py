@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
 import attrs
+import structlog
 
+from clutch.relay.asking import PastAsker, PastQuestion, StatusQuestion
 from clutch.relay.cache import Cache, CacheTotal
 from clutch.relay.claims import ACCEPTED, Claim, Decision, PublishAttempt
 from clutch.relay.errors import RequestRefused
 from clutch.relay.limits import RelayLimits
 from clutch.relay.matching import PrefixTree
+from clutch.relay.past import PastRange
 from clutch.relay.timers import Timers
 from clutch.relay.track import FOR_EVER, Sink, Source, Track, Wait
 from clutch.wire.moqt.codes import DoneStatus, RequestError
 from clutch.wire.moqt.names import FullTrackName, Location, Namespace
+from clutch.wire.moqt.parameters import GroupOrder
 from clutch.wire.moqt.properties import NONE, Properties, PropertyType
+
+log = structlog.get_logger(__name__)
 
 
 class Announcer(Protocol):
@@ -28,6 +35,14 @@ class Announcer(Protocol):
 
     def abandon(self, track: Track) -> None:
         """The answer is not waited for any more."""
+
+    def request_past(
+        self, asker: PastAsker, past: PastRange, order: GroupOrder | None
+    ) -> PastQuestion | None:
+        """Ask for objects of the past. None: it cannot be asked."""
+
+    def request_status(self, question: StatusQuestion) -> bool:
+        """Ask for the status of a track. False: it cannot be asked."""
 
 
 class TrackWatcher(Protocol):
@@ -47,6 +62,20 @@ class NamespaceWatcher(Protocol):
         """Nobody does any more."""
 
 
+@attrs.define
+class Counters:
+    """What became of requests and subscriptions, since the start."""
+
+    refused: Counter[str] = attrs.field(factory=Counter)
+    """Requests, by the name of the code."""
+    skips: int = 0
+    """That often a subscriber lost what waited for it."""
+    too_far_behind: int = 0
+    """Subscriptions that ended so."""
+    malformed: int = 0
+    """Publishers who broke the rules of a track."""
+
+
 @attrs.define(eq=False)
 class Router:
     """All tracks, and everybody who has to do with them. Synchronous; one Trio task at a time."""
@@ -54,6 +83,7 @@ class Router:
     limits: RelayLimits
     timers: Timers = attrs.field(factory=Timers)
     cached: CacheTotal = attrs.field(init=False)
+    counters: Counters = attrs.field(factory=Counters)
     tracks: dict[FullTrackName, Track] = attrs.field(factory=dict)
     claims: PrefixTree[Claim] = attrs.field(factory=PrefixTree)
     track_watchers: PrefixTree[TrackWatcher] = attrs.field(factory=PrefixTree)
@@ -92,7 +122,7 @@ class Router:
         _end(track.waiting.pop(sink, None))
         if sink in track.sinks:
             del track.sinks[sink]
-            track.wants()
+            track.weigh()
         self._drop_if_idle(track)
 
     def _wait(self, track: Track, sink: Sink, wait_s: float) -> None:
@@ -111,8 +141,13 @@ class Router:
 
     def _join(self, track: Track, sink: Sink) -> None:
         track.sinks[sink] = None
-        sink.joined(track)
-        track.wants()
+        try:
+            sink.joined(track)
+        except Exception:
+            log.exception("relay.failed", track=str(track.name))
+            track.sinks.pop(sink, None)
+            sink.failed()
+        track.weigh()
 
     # Publishers of a track
 
@@ -168,7 +203,8 @@ class Router:
                     track.waiting[sink] = FOR_EVER
                 else:
                     sink.ended(status, reason)
-            track.wants()
+            track.weigh()
+            self._ask_again(track, self.limits.linger_s)
         self._drop_if_idle(track)
 
     def live_under(self, prefix: Namespace) -> list[Track]:
@@ -222,6 +258,8 @@ class Router:
             for sink, waits in tuple(track.waiting.items()):
                 if not waits.patient:
                     self._refuse(track, sink, code, reason, retry_ms)
+            if retry_ms is not None:
+                self._ask_again(track, retry_ms / 1000)
         self._drop_if_idle(track)
 
     def answered(self, track: Track, announcer: Announcer) -> None:
@@ -229,6 +267,18 @@ class Router:
         timer = track.asked.pop(announcer, None)
         if timer is not None:
             timer.cancel()
+
+    def _ask_again(self, track: Track, after_s: float) -> None:
+        """For those who still wait then."""
+
+        def again() -> None:
+            track.again = None
+            if track.waiting and not track.live:
+                for announcer in self.announcers_of(track.name):
+                    self._ask(track, announcer)
+
+        if track.waiting and track.again is None:
+            track.again = self.timers.after(max(after_s, self.limits.linger_s), again)
 
     def _ask(self, track: Track, announcer: Announcer) -> None:
         def late() -> None:
@@ -257,6 +307,8 @@ class Router:
             del self.tracks[track.name]
             self._by_namespace.remove(track.name.namespace, track)
             track.cache.clear()
+            if track.again is not None:
+                track.again.cancel()
 
 
 def _end(wait: Wait | None) -> None:

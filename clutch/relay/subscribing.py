@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
+import structlog
 
 from clutch.auth.grants import Grant
 from clutch.net.moqt.handler import UpdateAnswer
@@ -13,7 +14,7 @@ from clutch.relay.downlink import Downlink
 from clutch.relay.errors import RequestRefused
 from clutch.relay.flow import Window
 from clutch.relay.track import Track
-from clutch.wire.moqt.codes import DoneStatus, RequestError
+from clutch.wire.moqt.codes import DoneStatus, RequestError, SessionError
 from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.messages import RequestError_
 from clutch.wire.moqt.names import FullTrackName, Namespace
@@ -24,6 +25,8 @@ from clutch.wire.moqt.session_request import Answer, Request, State, merged
 
 if TYPE_CHECKING:
     from clutch.relay.peer import Peer
+
+log = structlog.get_logger(__name__)
 
 _DEFAULT_PRIORITY = 128
 
@@ -65,12 +68,15 @@ class Subscription:
 
     def answered(self, message: Answer) -> None:
         """The peer has answered our PUBLISH."""
+        track = self.peer.router.tracks.get(self.name)
         if isinstance(message, RequestError_):
             self._forget()
+        elif track is None or not track.live or track.number != self.request.alias:
+            self._refuse(RequestError.DOES_NOT_EXIST, "the track has ended")
         else:
             self.start(0)
 
-    def joined(self, downlink: Downlink, track: Track) -> None:
+    def joined(self, track: Track) -> None:
         """See `Subscriber.joined`."""
         self.track = track
         parameters, largest = self.request.parameters, track.largest
@@ -80,7 +86,7 @@ class Subscription:
             self._refuse(RequestError.INVALID_RANGE, "all of that was sent before")
             return
         self._set(parameters, track)
-        downlink.window = window
+        self.downlink.window = window
         if not self.request.local:
             self.peer.session.accept(
                 self.request,
@@ -92,15 +98,26 @@ class Subscription:
             track.want_group(parameters.new_group_request)
         self._answered()
 
-    def refused(self, downlink: Downlink, code: int, reason: str, retry_ms: int | None) -> None:
+    def refused(self, code: int, reason: str, retry_ms: int | None) -> None:
         """See `Subscriber.refused`."""
         self._refuse(code, reason, retry_ms)
 
-    def ended(self, downlink: Downlink, status: DoneStatus, reason: str) -> None:
+    def ended(self, status: DoneStatus, reason: str) -> None:
         """See `Subscriber.ended`."""
         self._leave()
         self._forget()
-        self.peer.session.finish(self.request, status, reason, downlink.streams)
+        if status is DoneStatus.TOO_FAR_BEHIND:
+            self.peer.router.counters.too_far_behind += 1
+            log.info("relay.too_slow", session=self.peer.number, track=str(self.name))
+        self.peer.session.finish(self.request, status, reason, self.downlink.streams)
+
+    def skipped(self) -> None:
+        """See `Subscriber.skipped`."""
+        self.peer.router.counters.skips += 1
+
+    def failed(self) -> None:
+        """See `Subscriber.failed`."""
+        self.peer.session.close(SessionError.INTERNAL_ERROR, "internal error")
 
     def updated(self, parameters: Parameters) -> UpdateAnswer:
         """The peer wants it otherwise."""
@@ -114,7 +131,7 @@ class Subscription:
             downlink.narrow(Window.of(parameters.filter, track.largest))
         if paused and downlink.forward:
             downlink.joining = track.largest
-        track.wants()
+        track.weigh()
         if parameters.new_group_request is not None:
             track.want_group(parameters.new_group_request)
         return Parameters(largest=track.largest)
@@ -147,7 +164,7 @@ class Subscription:
         if self.request.local:
             self.peer.session.finish(self.request, DoneStatus.TRACK_ENDED, reason, 0)
         else:
-            self.peer.session.reject(self.request, code, reason, retry_ms)
+            self.peer.refuse(self.request, RequestRefused(code, reason, retry_ms))
         self._answered()
 
     def _answered(self) -> None:

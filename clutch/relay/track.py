@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
+import structlog
 
 from clutch.relay.cache import Cache
+from clutch.relay.claims import Claim
 from clutch.relay.errors import MalformedTrack
 from clutch.relay.flow import Flow, News
 from clutch.relay.timers import Timer
@@ -15,6 +18,8 @@ from clutch.wire.moqt.codes import DoneStatus
 from clutch.wire.moqt.data import Object, Status
 from clutch.wire.moqt.names import FullTrackName, Location
 from clutch.wire.moqt.properties import NONE, Properties, PropertyType
+
+log = structlog.get_logger(__name__)
 
 CAPABILITY_PROPERTY = 0x3841
 """The track property that says what a track carries, as ``voice/opus``: bytes, application range."""
@@ -33,14 +38,26 @@ class Wait:
 FOR_EVER = Wait(None, patient=True)
 
 
+class Demand(enum.IntEnum):
+    """How much a track is asked for."""
+
+    NONE = 0
+    PAUSED = 1
+    """There are subscribers; none wants objects now."""
+    HEARD = 2
+
+
 class Source(Protocol):
     """Who sends a track to the relay."""
 
-    def wanted(self, wanted: bool) -> None:
-        """Somebody listens now; or nobody does any more."""
+    def demand(self, demand: Demand) -> None:
+        """The demand is another one now; NONE at first."""
 
     def new_group(self, after: int) -> None:
         """A subscriber would like a new group (NEW_GROUP_REQUEST)."""
+
+    def claimed(self, claim: Claim) -> None:
+        """The namespace has an owner now, who decides about it as if it had just come."""
 
 
 class Sink(Protocol):
@@ -66,6 +83,9 @@ class Sink(Protocol):
     def ended(self, status: DoneStatus, reason: str) -> None:
         """The last publisher has gone; it does not hear the track any more."""
 
+    def failed(self) -> None:
+        """It has raised after all, and the exception was logged: it does not hear the track any more."""
+
 
 @attrs.define(eq=False)
 class Track:
@@ -85,9 +105,9 @@ class Track:
     waiting: dict[Sink, Wait] = attrs.field(factory=dict)
     asked: dict[object, Timer] = attrs.field(factory=dict)
     """Publishers of the namespace that were asked for it and have not answered."""
-    objects: int = 0
-    """How many ever came; for the status."""
-    _wanted: bool = False
+    again: Timer | None = None
+    """When publishers of the namespace are asked for it again."""
+    _demand: Demand = Demand.NONE
     _group_wanted: int = -1
     """The new group that was asked for last (NEW_GROUP_REQUEST)."""
 
@@ -114,16 +134,18 @@ class Track:
         self.sources[source] = None
         if largest is not None and (self.largest is None or largest > self.largest):
             self.largest = largest
-        if self._wanted:
-            source.wanted(True)
+        if self._demand:
+            source.demand(self._demand)
 
-    def wants(self) -> None:
-        """Tell the sources if it has changed whether anybody listens."""
-        wanted = any(sink.forward for sink in self.sinks)
-        if wanted != self._wanted:
-            self._wanted = wanted
+    def weigh(self) -> None:
+        """Tell the sources if the demand is another one now."""
+        demand = Demand.PAUSED if self.sinks else Demand.NONE
+        if any(sink.forward for sink in self.sinks):
+            demand = Demand.HEARD
+        if demand is not self._demand:
+            self._demand = demand
             for source in tuple(self.sources):
-                source.wanted(wanted)
+                source.demand(demand)
 
     def want_group(self, after: int) -> None:
         """A subscriber would like a new group: ask the publishers, unless it is there or asked for already.
@@ -160,12 +182,16 @@ class Track:
         for item in objects:
             flow.objects.append(item)
             self.cache.grew(flow, item)
-        self.objects += len(objects)
         flow.finished, flow.broken = finish, broken
         self._note(flow, objects)
         news = News(flow, self.number, objects, None if last is None else last.object)
         for sink in tuple(self.sinks):
-            sink.take(news)
+            try:
+                sink.take(news)
+            except Exception:
+                log.exception("relay.failed", track=str(self.name))
+                self.sinks.pop(sink, None)
+                sink.failed()
 
     def _note(self, flow: Flow, objects: Sequence[Object]) -> None:
         """What is the largest object now, and what is known to be the last."""

@@ -110,6 +110,8 @@ class VoiceForm:
 
 DEFAULT_FORM = VoiceForm()
 """Opus at 48 kHz, mono, 20 ms: the track ``audio``."""
+FORMS = tuple(VoiceForm(codec, rate_hz) for codec, rates in RATES_HZ.items() for rate_hz in rates)
+"""All forms of mono and 20 ms: those that an uplink is published in. The default is the first."""
 
 
 def call_namespace(sid: str, direction: Direction) -> tuple[bytes, ...]:

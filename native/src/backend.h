@@ -114,6 +114,9 @@ extern const struct backend_kind backend_udp;   /* epoll and plain sockets: ever
 extern const struct backend_kind backend_uring; /* with HAVE_IO_URING */
 extern const struct backend_kind backend_xdp;   /* with HAVE_BPF */
 
+/* What its wait waits for: readable when that would not. */
+int backend_udp_fd(const struct backend *udp);
+
 /* The backend of that name, or NULL if this build has none. */
 const struct backend_kind *backend_find(const char *name);
 

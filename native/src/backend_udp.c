@@ -137,6 +137,11 @@ static void udp_backend_wait(struct backend *backend, int64_t until_us)
     self->ready_count = epoll_pwait2(self->epoll, self->ready, READY, &left, NULL);
 }
 
+int backend_udp_fd(const struct backend *backend)
+{
+    return ((const struct udp_backend *)backend)->epoll;
+}
+
 /* One datagram from each: what else waits is reported again, and a flood to one leg holds up no other. */
 static void udp_backend_receive(struct backend *backend)
 {

@@ -5,10 +5,11 @@
  * interface, what the XDP program lets pass (xdp.bpf.c), and what goes to a destination whose MAC address is
  * not known (neighbour.h). A packet takes one of the two ways by itself; both may be in use on one socket.
  *
- * The interface's receive queues have an AF_XDP socket each (xsk.h). They wake nobody: while any port is
- * open, the reactor looks at them every TICK_US, and takes what has come in one batch. That is what makes it
- * cheap, and adds half a tick of delay on average. A leg sends by the queue that its port number falls to; a
- * datagram that is sent out of the memory in which it came leaves by the queue on which it came.
+ * The interface's receive queues have an AF_XDP socket each (xsk.h). As long as something comes, they wake
+ * nobody: the reactor looks at them every TICK_US, and takes what has come in one batch. That is what makes
+ * it cheap, and adds half a tick of delay on average. After IDLE_TURNS looks in vain the next packet wakes
+ * it. A leg sends by the queue that its port number falls to; a datagram that is sent out of the memory in
+ * which it came leaves by the queue on which it came.
  *
  * A bridged direction (forward.h) is the XDP program's where both ways lead by the interface: packets of one
  * leg leave as packets of the other before this process knows of them. Not where packets come without a
@@ -26,6 +27,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "bytes.h"
 #include "interface.h"
@@ -35,7 +38,7 @@
 #include "xdp.h"
 #include "xsk.h"
 
-enum { TICK_US = 1000 };
+enum { TICK_US = 1000, IDLE_TURNS = 3 };
 
 #define BY_THE_KERNEL UINT32_MAX /* the slot of an RTCP socket */
 
@@ -59,7 +62,8 @@ struct xdp_backend {
     uint16_t first; /* port; slots are numbered from there, one for each RTP port */
     size_t slots;
     struct place *places; /* by slot */
-    uint32_t open;        /* places */
+    int epoll;            /* the queues, and what the udp backend waits for */
+    int idle_turns;       /* since a queue had something */
     bool can_forward;
     struct xsk *queues;
     struct xsk *current;     /* while a received packet is handed over: where it came from, ... */
@@ -88,6 +92,8 @@ static void xdp_backend_close(struct backend *backend)
         neighbours_close(self->neighbours);
     if (self->kernel != NULL)
         self->kernel->kind->close(self->kernel);
+    if (self->epoll >= 0)
+        close(self->epoll);
     free(self->queues);
     free(self->places);
     free(self);
@@ -99,6 +105,12 @@ static bool is_wildcard(const struct endpoint *endpoint)
     return memcmp(endpoint->ip, zeros, 16) == 0 || (!udp_is_ipv6(endpoint) && read32(endpoint->ip + 12) == 0);
 }
 
+static int watch(const struct xdp_backend *self, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(self->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
 static int open_kernel(struct xdp_backend *self, struct plane *plane, const struct plane_options *options)
 {
     int error = backend_udp.open(&self->kernel, plane, options);
@@ -106,7 +118,8 @@ static int open_kernel(struct xdp_backend *self, struct plane *plane, const stru
         return error;
     self->kernel->kind = &backend_udp;
     self->kernel->plane = plane;
-    return 0;
+    self->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return self->epoll < 0 ? -errno : watch(self, backend_udp_fd(self->kernel));
 }
 
 static int allocate(struct xdp_backend *self)
@@ -148,6 +161,7 @@ static int xdp_backend_open(struct backend **out, struct plane *plane, const str
     if (self == NULL)
         return -ENOMEM;
     self->interface = interface;
+    self->epoll = -1;
     self->busy_poll_us = options->busy_poll_us;
     self->first = plane->ports.lowest;
     self->slots = plane->ports.capacity;
@@ -172,13 +186,19 @@ static void describe(struct xdp_backend *self)
              queues == 1 ? "" : "s", self->can_forward ? ", forwarding" : "");
 }
 
+static int open_queue(struct xdp_backend *self, unsigned i)
+{
+    int error = xsk_open(&self->queues[i], self->interface.index, i, self->busy_poll_us);
+    if (error == 0)
+        error = watch(self, self->queues[i].fd);
+    return error == 0 ? xdp_add_socket(self->xdp, i, self->queues[i].fd) : error;
+}
+
 static int xdp_backend_start(struct backend *backend)
 {
     struct xdp_backend *self = self_of(backend);
     for (unsigned i = 0; i < self->interface.queues; i++) {
-        int error = xsk_open(&self->queues[i], self->interface.index, i, self->busy_poll_us);
-        if (error == 0)
-            error = xdp_add_socket(self->xdp, i, self->queues[i].fd);
+        int error = open_queue(self, i);
         if (error != 0)
             return error;
     }
@@ -214,7 +234,6 @@ static void xdp_backend_attach(struct backend *backend, struct leg_socket *socke
     if (socket->slot == BY_THE_KERNEL)
         return;
     self->places[socket->slot] = (struct place){.socket = socket};
-    self->open++;
     xdp_take(self->xdp, port_of(self, socket));
 }
 
@@ -225,18 +244,32 @@ static void xdp_backend_detach(struct backend *backend, struct leg_socket *socke
         xdp_pass(self->xdp, port_of(self, socket));
         neighbour_forget(self->neighbours, socket->slot);
         self->places[socket->slot].socket = NULL;
-        self->open--;
     }
     self->kernel->kind->detach(self->kernel, socket);
 }
 
 /* ---- receiving ---- */
 
+/* Until anything comes, by either way. */
+static void sleep_until(const struct xdp_backend *self, int64_t until_us, int64_t now_us)
+{
+    struct epoll_event event;
+    int64_t left_us = until_us > now_us ? until_us - now_us : 0;
+    const struct timespec left = {.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
+    epoll_pwait2(self->epoll, &event, 1, &left, NULL);
+}
+
 static void xdp_backend_wait(struct backend *backend, int64_t until_us)
 {
     struct xdp_backend *self = self_of(backend);
-    int64_t tick_us = self->open > 0 ? reactor_now_us() + TICK_US : until_us;
-    self->kernel->kind->wait(self->kernel, tick_us < until_us ? tick_us : until_us);
+    int64_t now_us = reactor_now_us();
+    if (self->idle_turns < IDLE_TURNS) {
+        until_us = now_us + TICK_US < until_us ? now_us + TICK_US : until_us;
+    } else {
+        sleep_until(self, until_us, now_us);
+        until_us = now_us;
+    }
+    self->kernel->kind->wait(self->kernel, until_us);
 }
 
 /* The place of an open port, or NULL. */
@@ -288,7 +321,7 @@ static void receive_on(struct xdp_backend *self, struct xsk *queue)
 {
     struct xsk_packet packets[XSK_BATCH];
     self->current = queue;
-    for (size_t count; (count = xsk_receive(queue, packets, XSK_BATCH)) > 0;)
+    for (size_t count; (count = xsk_receive(queue, packets, XSK_BATCH)) > 0; self->idle_turns = 0)
         for (size_t i = 0; i < count; i++) {
             self->received = packets[i].data;
             hand_over(self, &packets[i]);
@@ -303,7 +336,8 @@ static void xdp_backend_receive(struct backend *backend)
     struct xdp_backend *self = self_of(backend);
     self->kernel->kind->receive(self->kernel);
     take_notes(self);
-    for (unsigned i = 0; self->open > 0 && i < self->interface.queues; i++)
+    self->idle_turns++;
+    for (unsigned i = 0; i < self->interface.queues; i++)
         receive_on(self, &self->queues[i]);
 }
 

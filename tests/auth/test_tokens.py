@@ -238,6 +238,14 @@ def test_no_other_error(verifier: Verifier, token: bytes) -> None:
         verifier.verify(token, NOW)
 
 
+@given(st.data())
+def test_no_byte_can_be_changed(keys: Mapping[str, Key], verifier: Verifier, data: st.DataObject) -> None:
+    token = bytearray(sign(keys["EdDSA"], CLAIMS))
+    token[data.draw(st.integers(0, len(token) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(TokenError):
+        verifier.verify(bytes(token), NOW)
+
+
 SCALARS = st.none() | st.booleans() | st.floats() | st.sampled_from(["", "**", "a/b", "a*", 10**20, -1])
 JSON = SCALARS | st.lists(SCALARS, max_size=2) | st.fixed_dictionaries({"a": SCALARS})
 NAMES = st.sampled_from(["exp", "nbf", "jti", "sub", "iss", "aud", "tenant", "publish", "subscribe"])

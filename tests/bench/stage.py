@@ -68,11 +68,15 @@ class Actor:
 
     def ask(self, line: str, *, timeout_s: float = ANSWER_S) -> Answer:
         """Say something and wait for the answer. Raises `StageError`."""
+        self.say(line)
+        return self.hear(timeout_s=timeout_s)
+
+    def say(self, line: str) -> None:
+        """Say something; who has ended does not hear it."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
-        return self.hear(timeout_s=timeout_s)
 
     def hear(self, *, timeout_s: float = ANSWER_S) -> Answer:
         """Wait for a line. Raises `StageError` if the program ends instead, or takes too long."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import attrs
 import trio
 
-from clutch.client.values import CAPABILITY, TIMESTAMP
 from clutch.net.moqt.incoming import IncomingSubgroup
 from clutch.net.moqt.session import MoqtSession
 from clutch.net.quic.engine import Closed, Incoming, SessionHandler
 from clutch.net.quic.memory import MemoryQuic
+from clutch.wire.loc import timestamped
 from clutch.wire.moqt.codes import DoneStatus
 from clutch.wire.moqt.data import (
     Object,
@@ -24,6 +24,7 @@ from clutch.wire.moqt.names import FullTrackName, Location, Namespace
 from clutch.wire.moqt.parameters import Parameters
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_request import Answer, Kind, Request
+from clutch.wire.msf import CAPABILITY_PROPERTY
 
 HOST, PORT = "node.test", 4443
 URL = f"moqt://{HOST}:{PORT}"
@@ -39,6 +40,10 @@ class Peer:
     takes_publish: bool = True
     refuse: dict[Kind, RequestError_] = attrs.field(factory=dict)
     """Refusals of requests of a kind."""
+    refuse_names: dict[FullTrackName, RequestError_] = attrs.field(factory=dict)
+    """Refusals of a PUBLISH of certain tracks."""
+    asked_for_namespaces: list[Request] = attrs.field(factory=list)
+    """SUBSCRIBE_NAMESPACE requests."""
     close_with: int | None = None
     """End every session at once, with this code."""
     sessions: list[MoqtSession] = attrs.field(factory=list)
@@ -93,17 +98,18 @@ class Peer:
 
     def publish(self, name: FullTrackName, capability: str) -> None:
         """A track of the node itself, which `send` feeds."""
-        self.own[name] = Properties.of((CAPABILITY, capability.encode()))
+        self.own[name] = Properties.of((CAPABILITY_PROPERTY, capability.encode()))
         self._meet(name)
 
     def offer(self, session: MoqtSession, name: FullTrackName, capability: str) -> None:
         """PUBLISH a track to a client that searches."""
-        request = session.publish(name, properties=Properties.of((CAPABILITY, capability.encode())))
+        properties = Properties.of((CAPABILITY_PROPERTY, capability.encode())) if capability else Properties()
+        request = session.publish(name, properties=properties)
         self.subscribed[name] = (session, request)
 
     def object(self, payload: bytes) -> Object:
         """An object of now."""
-        return Object(0, payload, Properties.of((TIMESTAMP, round(1e15 + trio.current_time() * 1e6))))
+        return Object(0, payload, timestamped(round(1e15 + trio.current_time() * 1e6)))
 
     def done(self, name: FullTrackName, status: DoneStatus) -> None:
         """End a subscription."""
@@ -127,7 +133,10 @@ class Peer:
 
     def requested(self, session: MoqtSession, request: Request) -> None:
         """Grant everything that is not to be refused; hold a SUBSCRIBE until there is a publisher."""
-        if (refusal := self.refuse.get(request.kind)) is not None:
+        refusal = self.refuse.get(request.kind)
+        if request.kind is Kind.PUBLISH:
+            refusal = self.refuse_names.get(request.name, refusal)
+        if refusal is not None:
             session.reject(request, refusal.code, refusal.reason, refusal.retry_ms)
             return
         match request.kind:
@@ -141,6 +150,9 @@ class Peer:
             case Kind.SUBSCRIBE_TRACKS:
                 session.accept(request)
                 self.searching.append((session, request))
+            case Kind.SUBSCRIBE_NAMESPACE:
+                session.accept(request)
+                self.asked_for_namespaces.append(request)
             case Kind.FETCH:
                 self._fetch(session, request)
             case _:

@@ -123,6 +123,7 @@ async def test_everything_is_established_anew(autojump_clock: MockClock, world: 
                 assert set(world.peer.published) == {
                     FullTrackName.parse("a", "audio"),
                     FullTrackName.parse("a", "text"),
+                    FullTrackName.parse("a", "catalog"),
                 }
                 assert set(world.peer.subscribed) == {FullTrackName.parse("b", "audio")}
                 assert len(world.peer.searching) == 1
@@ -155,7 +156,7 @@ async def test_a_node_that_is_not_there_is_tried_in_growing_waits(
         await voice.connected()
     assert [event.attempt for event in seen[:5]] == [0, 1, 2, 3, 4]
     assert "cannot connect" in seen[1].reason
-    assert all(event.retry_s is not None and event.retry_s <= 2 for event in seen[1:-2])
+    assert all(event.retry_s is not None and event.retry_s <= 1 for event in seen[1:-2])
     assert states(seen) == [State.CONNECTING, State.CONNECTED, State.CLOSED]
 
 

@@ -80,13 +80,13 @@ def test_every_mistake_in_a_file_and_on_the_line_is_named_at_once(folder: Path) 
     assert (done.returncode, done.stdout) == (1, "")
     assert sorted(done.stderr.removeprefix("Error: ").splitlines()) == [
         "--set nonsense: must be KEY=VALUE, as in sip.port=5070",
-        'dialplan.menu = {"agent": "ehco"}: must have an agent, one of echo, tone, play',
+        'dialplan.menu = {"agent": "ehco"}: must have an agent, one of echo, tone, play, app',
         "limits.max_calls = 0: must be a number from 1 to 100000",
         'log.level = "loud": must be one of debug, info, warning, error',
         'sip.port = "5060": must be a whole number',
         "sip.prot: unknown key; did you mean sip.port?",
         "telephony: unknown key; known are node, sip, rtp, http, media, opus, recording, limits, moqt, "
-        "auth, log, dialplan",
+        "tracks, auth, log, dialplan",
     ]
     assert list(folder.iterdir()) == [file]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
@@ -18,7 +19,8 @@ from clutch.net.link import TrioNetwork
 from clutch.net.memory import MemoryNetwork
 from clutch.net.moqt.session import MoqtSession
 from clutch.net.quic.aioquic_engine import AioquicEngine
-from clutch.net.quic.engine import Closed, Target, Trust
+from clutch.net.quic.engine import Closed, Incoming, Refused, Target, Trust
+from clutch.net.quic.memory import join
 from clutch.node.config import (
     AuthConfig,
     Config,
@@ -158,6 +160,21 @@ async def test_from_this_machine_none_is_needed(tmp_path: Path, autojump_clock: 
         assert not isinstance(await peer.answer(), RequestError_)
         assert request in peer.session.requests
         assert world.gate == {"without_token": 1}
+
+
+@pytest.mark.parametrize("page", ["http://localhost:8080", "https://example.com"])
+async def test_a_browser_here_shows_pages_of_others(
+    tmp_path: Path, autojump_clock: MockClock, page: str
+) -> None:
+    async with open_world(tmp_path, HERE) as world:
+        peer = Peer(MoqtSession(scribe := Scribe()), scribe)
+        incoming = Incoming("webtransport", "moqt-18", (HERE, 1), origin=page)
+        relay = world.node.moqt.engine.accept(incoming)
+        assert not isinstance(relay, Refused)
+        pair = join(peer.session, relay, protocol="moqt-18", kind="webtransport", clock=trio.current_time)
+        pair.deliver(trio.current_time())
+        ends = [end.code for (end,) in peer.calls("closed")]
+        assert ends == ([] if "localhost" in page else [SessionError.UNAUTHORIZED])
 
 
 async def test_every_bad_token_has_its_code(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 
 import attrs
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from clutch.net.quic.certificates import SelfSigned
 from tests.interop.node import free_port
 
 BIN = Path(__file__).parents[2] / ".venv/peers/bin"
@@ -45,6 +47,14 @@ class Heard:
         return max(self.groups) - min(self.groups) + 1 - len(set(self.groups))
 
 
+@attrs.frozen
+class Relay:
+    """aiomoqt's relay, and its process."""
+
+    port: int
+    pid: int
+
+
 def conformance(url: str, draft: int) -> dict[str, bool]:
     """Which cases of the conformance client the relay at `url` passes."""
     command = [str(BIN / "moq-interop-client"), "-r", url, "--draft", str(draft), "--tls-disable-verify"]
@@ -56,10 +66,14 @@ def conformance(url: str, draft: int) -> dict[str, bool]:
 
 
 @contextmanager
-def relay(certificate: Path, key: Path) -> Iterator[int]:
-    """aiomoqt's relay, for raw QUIC and WebTransport; yields its port."""
-    port = free_port()
+def relay(folder: Path, *prefix: str) -> Iterator[Relay]:
+    """aiomoqt's relay, for raw QUIC and WebTransport; `prefix` comes before its command."""
+    port, made = free_port(), SelfSigned().current()
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(made.chain[0].public_bytes(Encoding.PEM))
+    key.write_bytes(made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     command: list[str | Path] = [
+        *prefix,
         BIN / "moq-interop-relay",
         "--bind",
         "127.0.0.1",
@@ -74,7 +88,7 @@ def relay(certificate: Path, key: Path) -> Iterator[int]:
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < deadline, "aiomoqt's relay did not come up"
             time.sleep(0.05)
-        yield port
+        yield Relay(port, process.pid)
 
 
 @contextmanager

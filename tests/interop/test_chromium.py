@@ -43,6 +43,8 @@ class Obliging:
         heard = self._heard[stream] = self._heard.get(stream, b"") + data
         if heard == b"stop me":
             stream.stop(33)
+        elif heard == b"close, please":
+            session.close(5, "enough")
         if not fin:
             return
         if stream.bidirectional and not stream.local:
@@ -56,8 +58,6 @@ class Obliging:
         elif heard == b"reset, please":
             assert self._begun is not None
             self._begun.reset(77)
-        elif heard == b"close, please":
-            session.close(5, "enough")
         else:
             self.told.append(("finished", heard))
 

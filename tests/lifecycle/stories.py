@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from actors.call import Cause, Party, Reason, Speaker
+from actors.call import Call, Cause, Lease, Party, Reason, Speaker
+from actors.runtime import Exited, Outcome
 from actors.testing import NO_FAULT, FakeAgent, FakeTracks, Fault, Stage, Story, Trace
 
 UP = ["start s1/leg", "start s1/recorder", "start s1/bridge", "start s1/agent", "start s1"]
@@ -290,21 +291,54 @@ def _check_app_speaks(trace: Trace) -> None:
 async def _app_is_refused(stage: Stage) -> None:
     tracks = FakeTracks(stage.ledger, says=b"\1\0" * 1600)
     call, _, stream = stage.call(tracks=tracks, leg={"end_after_s": 0.3})
-    with call.downlink.lease(Speaker.ANNOUNCEMENT) as announcement:
-        announcement.send(b"\2\0" * 800)
-        await trio.sleep(0.1)
-        assert call.downlink.speakers == [Speaker.ANNOUNCEMENT]
-    assert call.downlink.speakers == [Speaker.AGENT], "it waited for its turn"
+    assert call.downlink.speakers == [Speaker.AGENT]
     await call.wait()
-    assert tracks.refused_by == "announcement"
-    assert set(stream.heard) == {0, 2}
+    assert tracks.refused_by == "agent"
+    assert set(stream.heard) == {0}
     assert call.downlink.speakers == []
 
 
+def _announce_after_crash(stage: Stage, call: Call) -> list[Lease]:
+    """Take the downlink between two generations of the agent, for an announcement."""
+    taken: list[Lease] = []
+
+    def take(event: object) -> None:
+        crashed = isinstance(event, Exited) and event.exit.outcome is Outcome.CRASHED
+        if crashed and not taken and not call.downlink.speakers:
+            taken.append(call.downlink.lease(Speaker.ANNOUNCEMENT))
+            taken[0].send(b"\2\0" * 800)
+
+    stage.system.observe.subscribe(take)
+    return taken
+
+
+async def _agent_waits_for_its_turn(stage: Stage) -> None:
+    call, _, stream = stage.call(
+        agents=(FakeAgent(Fault("talk", "fail", 0.1)), FakeAgent()), leg={"end_after_s": 0.5}
+    )
+    taken = _announce_after_crash(stage, call)
+    await trio.sleep(0.3)
+    assert call.downlink.speakers == [Speaker.ANNOUNCEMENT]
+    assert taken
+    taken[0].release()
+    assert call.downlink.speakers == [Speaker.AGENT]
+    await call.wait()
+    assert 2 in stream.heard
+    assert call.downlink.speakers == []
+
+
+def _check_agent_crashed_once(trace: Trace) -> None:
+    expect(trace, "completed", Reason.NORMAL, Party.CALLER, SIGNALLED, crashed=("s1/agent",))
+
+
 async def _agent_waits_to_the_end(stage: Stage) -> None:
-    call, _, _ = stage.call(leg={"end_after_s": 0.2})
-    with call.downlink.lease(Speaker.ANNOUNCEMENT):
-        await call.wait()
+    call, _, _ = stage.call(
+        agents=(FakeAgent(Fault("talk", "fail", 0.1)), FakeAgent()), leg={"end_after_s": 0.3}
+    )
+    taken = _announce_after_crash(stage, call)
+    await call.wait()
+    assert taken
+    taken[0].release()
 
 
 async def _app_and_agent_are_mixed(stage: Stage) -> None:
@@ -359,7 +393,8 @@ STORIES = [
     Story("too long", _too_long, _check_too_long),
     Story("an app speaks", _app_speaks, _check_app_speaks),
     Story("an app is refused", _app_is_refused, _check_completed_by_caller),
-    Story("the agent waits to the end", _agent_waits_to_the_end, _check_completed_by_caller),
+    Story("the agent waits for its turn", _agent_waits_for_its_turn, _check_agent_crashed_once),
+    Story("the agent waits to the end", _agent_waits_to_the_end, _check_agent_crashed_once),
     Story("app and agent are mixed", _app_and_agent_are_mixed, _check_completed_by_caller),
     Story("the tracks crash once", _tracks_crash_once, _check_tracks_crash_once),
     Story("the tracks hang", _tracks_hang, _check_completed_by_caller),

@@ -13,10 +13,11 @@ import native
 from clutch.media.audio import Sound
 from clutch.media.resample import RATES_HZ as PCM_RATES_HZ
 from clutch.net.voice import BadPayload, VoiceDecoder, VoiceEncoder, can_code, frame_bytes
-from clutch.wire.voice import RATES_HZ, Codec, VoiceForm
+from clutch.wire import voice
+from clutch.wire.voice import Codec, VoiceForm
 from tests.interop.sound import compare
 
-FORMS = [VoiceForm(codec, hz) for codec, rates in RATES_HZ.items() for hz in rates if can_code(codec)]
+FORMS = [form for form in voice.FORMS if can_code(form.codec)]
 
 
 def frames(rate_hz: int, count: int = 50) -> list[bytes]:

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from clutch.node.config import (
+    AppAgent,
     Between,
     Config,
     EchoAgent,
@@ -71,6 +72,10 @@ key = "key.pem"
 open_loopback = false
 max_sessions = 5
 idle_timeout_s = 10
+keylog = "secrets.txt"
+qlog = "traces"
+[tracks]
+second_speaker = "mix"
 [auth]
 keys = "keys.json"
 revoked = "revoked.txt"
@@ -106,7 +111,12 @@ def test_defaults() -> None:
     config = load_config()
     assert config == Config()
     assert (config.sip.host, config.sip.port, config.http.port) == ("127.0.0.1", 5060, 8080)
-    assert config.dialplan == {"echo": EchoAgent(), "tone": ToneAgent(), "play": PlayAgent()}
+    assert config.dialplan == {
+        "echo": EchoAgent(),
+        "tone": ToneAgent(),
+        "play": PlayAgent(),
+        "app": AppAgent(),
+    }
     assert config.recordings == Path("data/recordings")
 
 
@@ -182,11 +192,11 @@ def test_override_changes_one_extension_and_a_file_replaces_all(tmp_path: Path) 
         ("dialplan.x=3", "dialplan.x = 3: must be a table"),
         (
             "dialplan.x.file=a.wav",
-            'dialplan.x = {"file": "a.wav"}: must have an agent, one of echo, tone, play',
+            'dialplan.x = {"file": "a.wav"}: must have an agent, one of echo, tone, play, app',
         ),
         (
             "dialplan.echo.agent=[1]",
-            'dialplan.echo = {"agent": [1]}: must have an agent, one of echo, tone, play',
+            'dialplan.echo = {"agent": [1]}: must have an agent, one of echo, tone, play, app',
         ),
         ("dialplan.tone.frequency_hz=0", "dialplan.tone.frequency_hz = 0: must be a number from 20 to 3800"),
         ("dialplan.echo.file=a.wav", "dialplan.echo.file: unknown key; known are agent"),

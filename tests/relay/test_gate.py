@@ -242,6 +242,21 @@ async def test_an_owner_decides_about_tracks_of_namespaces_as_well(
     claim.close()
 
 
+async def test_a_new_owner_decides_about_those_who_are_there(autojump_clock: MockClock, world: World) -> None:
+    here, decide = _one_at_a_time()
+    one, two, other = world.connect(), world.connect(), world.connect()
+    one.publish(DOWNLINK)
+    two.publish(FullTrackName(DOWNLINK.namespace, b"second"))
+    other.publish(AUDIO)
+    claim = world.relay.claim(DOWNLINK.namespace, decide)
+    assert [attempt.session for attempt in here] == [1]
+    assert len(two.take("cancelled")) == 1
+    assert other.take("cancelled") == []
+    one.leave()
+    assert here == []
+    claim.close()
+
+
 async def test_all_owners_must_agree(autojump_clock: MockClock, world: World) -> None:
     here, decide = _one_at_a_time()
     claims = [

@@ -56,6 +56,8 @@ STORY: list[tuple[int, Callable[[Client], object]]] = [
     (NAMED, lambda client: _send(client, OTHER, 1, fin=False)),
     (DIRECT, lambda client: _send(client, AUDIO, 2, fin=True)),
     (WATCHER, lambda client: client.session.fetch(m.StandaloneFetch(AUDIO, Location(0, 0), Location(9, 0)))),
+    (WATCHER, lambda client: client.session.fetch(m.StandaloneFetch(OTHER, Location(0, 0), Location(9, 0)))),
+    (SUBSCRIBER, lambda client: client.session.track_status(FullTrackName(OTHER.namespace, b"else"))),
     (SUBSCRIBER, _pause),
     (DIRECT, _end),
     (NAMED, lambda client: client.session.cancel(_find(client, Kind.PUBLISH_NAMESPACE))),
@@ -63,7 +65,8 @@ STORY: list[tuple[int, Callable[[Client], object]]] = [
 
 
 def _accept(session: MoqtSession, request: Request) -> None:
-    session.accept(request)
+    if request.kind in (Kind.SUBSCRIBE, Kind.PUBLISH):
+        session.accept(request)
 
 
 @pytest.mark.parametrize("settled", [True, False], ids=["after", "amid"])

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from clutch.relay import Relay, RequestRefused
 from clutch.relay.flow import Flow
-from clutch.relay.past import LAST_OBJECT, fetch_range, objects_backwards, objects_of
+from clutch.relay.past import LAST_OBJECT, PastRange, fetch_range, objects_backwards, objects_of
 from clutch.relay.track import Track
 from clutch.wire.moqt.data import Object, Status
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
@@ -38,7 +38,7 @@ def _text(items: Iterable[FetchObject | EndOfRange]) -> str:
 
 
 def _ask(track: Track, start: tuple[int, int], end: tuple[int, int]) -> str:
-    return _text(objects_of(track, fetch_range(track, Location(*start), Location(*end))))
+    return _text(objects_of(track, fetch_range(track, PastRange(AUDIO, Location(*start), Location(*end)))))
 
 
 @pytest.fixture
@@ -75,11 +75,11 @@ async def test_ascending(
 
 
 async def test_descending_stops_at_what_is_not_known(autojump_clock: MockClock, track: Track) -> None:
-    wanted = fetch_range(track, Location(5, 0), Location(6, 0))
+    wanted = fetch_range(track, PastRange(AUDIO, Location(5, 0), Location(6, 0)))
     assert _text(objects_backwards(track, wanted)) == "6.0 6.2 5.0 5.1"
-    wanted = fetch_range(track, Location(4, 0), Location(6, 0))
+    wanted = fetch_range(track, PastRange(AUDIO, Location(4, 0), Location(6, 0)))
     assert _text(objects_backwards(track, wanted)) == "6.0 6.2 5.0 5.1 ?4.*"
-    wanted = fetch_range(track, Location(5, 0), Location(9, 0))
+    wanted = fetch_range(track, PastRange(AUDIO, Location(5, 0), Location(9, 0)))
     assert _text(objects_backwards(track, wanted)) == "9.0 9.1 ?8.*"
 
 
@@ -88,13 +88,13 @@ async def test_ranges_that_cannot_be(
     autojump_clock: MockClock, track: Track, start: tuple[int, int], end: tuple[int, int]
 ) -> None:
     with pytest.raises(RequestRefused, match="INVALID_RANGE"):
-        fetch_range(track, Location(*start), Location(*end))
+        fetch_range(track, PastRange(AUDIO, Location(*start), Location(*end)))
 
 
 async def test_the_end_is_what_was_asked_or_what_there_is(autojump_clock: MockClock, track: Track) -> None:
-    assert fetch_range(track, Location(5, 0), Location(6, 0)).end == (6, 0)
-    assert fetch_range(track, Location(5, 0), Location(9, 0)).end == (9, 2)
-    assert not fetch_range(track, Location(5, 0), Location(9, 0)).end_of_track
+    assert fetch_range(track, PastRange(AUDIO, Location(5, 0), Location(6, 0))).end == (6, 0)
+    assert fetch_range(track, PastRange(AUDIO, Location(5, 0), Location(9, 0))).end == (9, 2)
+    assert not fetch_range(track, PastRange(AUDIO, Location(5, 0), Location(9, 0))).end_of_track
 
 
 async def test_the_end_of_the_track(autojump_clock: MockClock, relay: Relay) -> None:
@@ -102,9 +102,9 @@ async def test_the_end_of_the_track(autojump_clock: MockClock, relay: Relay) -> 
     track = relay.router.tracks[AUDIO]
     flow = _group(track, 0, 0, finish=False)
     with pytest.raises(RequestRefused):
-        fetch_range(track, Location(1, 0), Location(2, 0))
+        fetch_range(track, PastRange(AUDIO, Location(1, 0), Location(2, 0)))
     track.append(flow, [Object(1, status=Status.END_OF_TRACK)], finish=True)
-    wanted = fetch_range(track, Location(0, 0), Location(1, 0))
+    wanted = fetch_range(track, PastRange(AUDIO, Location(0, 0), Location(1, 0)))
     assert (wanted.end, wanted.end_of_track) == ((0, 2), True)
     (only,) = objects_of(track, wanted)
     assert only == FetchObject(0, 0, b"0.0", 0, 7)
@@ -116,7 +116,7 @@ async def test_a_datagram_has_no_subgroup(autojump_clock: MockClock, relay: Rela
     track = relay.router.tracks[AUDIO]
     flow = track.begin(Flow(0, 0, trio.current_time(), 3, closes_group=True, datagram=True))
     track.append(flow, [Object(0, b"x")], finish=True)
-    assert list(objects_of(track, fetch_range(track, Location(0, 0), Location(0, 0)))) == [
+    assert list(objects_of(track, fetch_range(track, PastRange(AUDIO, Location(0, 0), Location(0, 0))))) == [
         FetchObject(0, 0, b"x", None, 3)
     ]
     publication.close()

@@ -8,7 +8,14 @@ from trio.testing import MockClock
 from clutch.relay import Relay
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import DoneStatus, RequestError
-from clutch.wire.moqt.data import ObjectDatagram, encode_datagram
+from clutch.wire.moqt.data import (
+    Object,
+    ObjectDatagram,
+    SubgroupHeader,
+    encode_datagram,
+    encode_object,
+    encode_subgroup_header,
+)
 from clutch.wire.moqt.names import Location
 from clutch.wire.moqt.parameters import Filter, FilterType, Parameters
 from clutch.wire.moqt.properties import Properties
@@ -61,6 +68,35 @@ async def test_the_publisher_has_no_such_track(autojump_clock: MockClock, world:
     publisher.session.reject(publisher.asked(), RequestError.DOES_NOT_EXIST, "no such track")
     answer = subscriber.answer()
     assert (answer.code, answer.reason) == (RequestError.DOES_NOT_EXIST, "no such track")
+
+
+async def test_the_publisher_says_when_to_ask_again(autojump_clock: MockClock, relay: Relay) -> None:
+    world = World(relay, "moqt-18")
+    publisher, subscriber = world.connect(), world.connect()
+    publisher.announce(AUDIO, serve=False)
+    subscriber.subscribe(AUDIO, rendezvous_timeout_ms=20_000)
+    publisher.session.reject(publisher.asked(), RequestError.DOES_NOT_EXIST, "not yet", retry_ms=5_000)
+    await world.later(4)
+    assert publisher.take("requested") == []
+    await world.later(2)
+    publisher.session.accept(publisher.asked())
+    assert isinstance(subscriber.answer(), m.SubscribeOk)
+    world.close()
+
+
+async def test_who_waits_for_the_next_publisher_asks_for_it(autojump_clock: MockClock, world: World) -> None:
+    publisher = world.connect()
+    publisher.announce(AUDIO)
+    with world.relay.subscribe(AUDIO) as subscription:
+        for _ in range(2):
+            upstream = publisher.asked()
+            assert subscription.live
+            publisher.session.finish(upstream, DoneStatus.TRACK_ENDED)
+            world.settle()
+            assert not subscription.live
+            await world.later(3)
+        assert subscription.live
+    await world.later(3)
 
 
 async def test_the_publisher_does_not_answer(autojump_clock: MockClock, world: World) -> None:
@@ -197,7 +233,7 @@ async def test_pause_and_go_on(autojump_clock: MockClock, world: World) -> None:
     assert subscriber.objects() == []
     subscriber.session.update(subscription, Parameters(forward=True))
     ((_, answer),) = subscriber.take("update_answered")
-    if world.alpn == "moqt-18":
+    if world.alpn != "moqt-16":
         assert answer.parameters.largest == Location(1, 0)
     publisher.send(track, 2, b"2")
     assert subscriber.objects() == [(2, 0, b"2")]
@@ -216,6 +252,19 @@ async def test_a_datagram_stays_one(autojump_clock: MockClock, world: World) -> 
     publisher.session.send_datagram(encode_datagram(publisher.session.draft, sent))
     ((_, came),) = subscriber.take("datagram")
     assert came._replace(track_alias=0) == sent._replace(track_alias=0)
+
+
+async def test_from_this_process_as_datagrams(autojump_clock: MockClock, world: World) -> None:
+    subscriber = world.connect()
+    publication = world.relay.publish(AUDIO, kind="datagram")
+    subscriber.subscribe(AUDIO)
+    publication.write(b"now", timestamp_us=5, priority=3)
+    publication.write(bytes(5_000), timestamp_us=6)  # too long for one
+    publication.write(b"then", timestamp_us=7)
+    now, then = [datagram for _, datagram in subscriber.take("datagram")]
+    assert (now.payload, now.priority, now.end_of_group) == (b"now", 3, True)
+    assert (then.payload, then.group - now.group) == (b"then", 2)
+    publication.close()
 
 
 async def test_to_oneself(autojump_clock: MockClock, world: World) -> None:
@@ -270,6 +319,23 @@ async def test_two_publishers_are_one_track(autojump_clock: MockClock, world: Wo
     two.send(second, 3, b"3")
     assert subscriber.objects() == [(3, 0, b"3")]
     assert subscriber.take("finished") == []
+
+
+async def test_a_gap_is_not_papered_over(autojump_clock: MockClock, world: World) -> None:
+    one, two, subscriber = world.connect(), world.connect(), world.connect()
+    first, second = one.publish(AUDIO), two.publish(AUDIO)
+    subscriber.subscribe(AUDIO)
+    one.send(first, 1, b"0", fin=False)
+    world.settle()
+    head = SubgroupHeader(second.alias or 0, 1)
+    late = encode_subgroup_header(two.session.draft, head) + encode_object(
+        two.session.draft, head, Object(5, b"5")
+    )
+    two.session.open_subgroup(second, late, fin=True)
+    world.settle()
+    one.leave()
+    assert subscriber.objects() == [(1, 0, b"0")]
+    assert len([code for _, code in subscriber.take("subgroup_ended") if code is not None]) == 1
 
 
 async def test_another_publisher_goes_on_where_one_broke_off(autojump_clock: MockClock, world: World) -> None:

@@ -6,14 +6,12 @@ from hypothesis import strategies as st
 
 from clutch.wire.voice import (
     DEFAULT_FORM,
-    RATES_HZ,
+    FORMS,
     Codec,
     VoiceForm,
     call_namespace,
     call_of,
 )
-
-FORMS = [VoiceForm(codec, rate_hz) for codec, rates in RATES_HZ.items() for rate_hz in rates]
 
 NAMES = [
     (DEFAULT_FORM, b"audio", "voice/opus"),

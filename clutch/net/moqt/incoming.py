@@ -24,7 +24,7 @@ class IncomingSubgroup:
 
     _inbox: Inbox = attrs.field(repr=False)
     stream: QuicStream = attrs.field(repr=False)
-    header: SubgroupHeader = attrs.field(init=False, default=None)
+    header: SubgroupHeader = attrs.field(init=False)
     request: Request = attrs.field(init=False)
     """The subscription that it is of."""
     context: Any = attrs.field(init=False, default=None)
@@ -37,6 +37,7 @@ class IncomingSubgroup:
     """How it ended before that: with FIN (None) or reset."""
     _parser: SubgroupParser = attrs.field(init=False, repr=False)
     _timed: bool = attrs.field(init=False, default=False)
+    _waits: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         self._parser = SubgroupParser(self._inbox.link.draft, self._inbox.link.limits.object_bytes)
@@ -53,7 +54,7 @@ class IncomingSubgroup:
         if parser.partial:
             if fin:
                 raise violation("a subgroup stream that ends within an object")
-            if not self._timed:
+            if objects or not self._timed:
                 self._timed = True
                 inbox.watch(self)
         elif self._timed:
@@ -68,20 +69,19 @@ class IncomingSubgroup:
             self.held += objects
             if fin:
                 self.end = (None,)
-            if self.header is None:
-                self.header = parser.header
-                inbox.subgroup_arrived(self, len(data))
-            else:
+            if self._waits:
                 inbox.subgroup_continued(self, len(data))
+            else:
+                self.header, self._waits = parser.header, True
+                inbox.subgroup_arrived(self, len(data))
 
     def was_reset(self, code: int) -> None:
         """The peer gives it up."""
+        self._inbox.timers.clear(self)
         if self.live:
             self._inbox.subgroup_ended(self, code)
-        elif self._parser.header is not None:
-            self.end = (code,)
         else:
-            self._inbox.timers.clear(self)
+            self.end = (code,)
 
 
 @attrs.define(eq=False)
@@ -105,7 +105,7 @@ class IncomingFetch:
         if parser.partial:
             if fin:
                 raise violation("a fetch stream that ends within an object")
-            if not self._timed:
+            if items or not self._timed:
                 self._timed = True
                 inbox.watch(self)
         elif self._timed:
@@ -117,7 +117,7 @@ class IncomingFetch:
             self.request = inbox.fetch_arrived(self, parser.request_id)
             if self.request is None:  # of a FETCH that is over
                 inbox.timers.clear(self)
-                self.stream.stop(ResetCode.CANCELLED)
+                self.stream.stop(inbox.link.reset_code(ResetCode.CANCELLED))
                 return
         if items:
             inbox.session.handler.fetched(inbox.session, self.request, items)

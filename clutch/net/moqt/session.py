@@ -38,6 +38,8 @@ from clutch.wire.moqt.session_timers import Timers
 from clutch.wire.moqt.setup import Options
 
 _log = logging.getLogger(__name__)
+MAX_REASON = 256
+"""Characters of the reason for which a session is closed: it must fit into one packet."""
 
 
 @attrs.define(eq=False)
@@ -146,8 +148,12 @@ class MoqtSession:
             self.tell()
 
     def cancel(self, request: Request, code: int = ResetCode.CANCELLED) -> None:
-        """Take back a request of this side, or end one of the peer's without words, with all streams."""
+        """Take back a request of this side, or end one of the peer's without words, with all streams.
+
+        Nothing is said about it any more.
+        """
         if not self.over:
+            self._link.forget(request)
             self._abandon(request, code)
             self._core.requests.cancel(request, code)
             self.tell()
@@ -180,7 +186,7 @@ class MoqtSession:
             end_of_track=end_of_track,
         )
         if request.kind is Kind.PUBLISH:
-            self._inbox.release(request)
+            self._guarded(self._inbox.release, request)
         self.tell()
 
     def reject(
@@ -234,7 +240,7 @@ class MoqtSession:
     def close(self, code: int = SessionError.NO_ERROR, reason: str = "") -> None:
         """End the session, with a `SessionError`. `MoqtHandler.closed` is still called."""
         if not self.over:
-            self.quic.close(code, reason)
+            self.quic.close(code, reason[:MAX_REASON])
 
     # Sending objects
 
@@ -292,15 +298,10 @@ class MoqtSession:
         return None if self.over else self._timers.deadline()
 
     def on_time(self, now: float) -> None:
-        """Do what is due. An error of the handler closes the session, as it does in the engine's calls."""
-        if self.over:
-            return
-        try:
+        """Do what is due."""
+        if not self.over:
             self._timers.run(now)
             self.tell()
-        except Exception:
-            _log.exception("a handler failed; its session is closed")
-            self.close(SessionError.INTERNAL_ERROR, "internal error")
 
     async def run(self) -> None:
         """Keep the deadlines until the session is over. It may start before the engine opens the session."""
@@ -421,11 +422,9 @@ class MoqtSession:
         """Not for handlers: hand them what has happened, in order, and see that `run` wakes in time."""
         if not self._telling:
             self._telling = True
-            try:
-                while self._link.events and not self.over:
-                    self._tell_one(self._link.events.popleft())
-            finally:
-                self._telling = False
+            while self._link.events and not self.over:
+                self._guarded(self._tell_one, self._link.events.popleft())
+            self._telling = False
         self.watch()
 
     def _tell_one(self, event: events.Event) -> None:
@@ -442,8 +441,11 @@ class MoqtSession:
                 handler.answered(self, request, message)
                 if request.kind is Kind.SUBSCRIBE:
                     self._inbox.release(request)
-            case events.Updated(request, parameters):
+            case events.Updated(request, parameters, None):
                 self._answer_update(request, handler.updated(self, request, parameters))
+            case events.Updated(request, _, refusal):
+                self._answer_update(request, refusal)
+                handler.cancelled(self, request, 0)
             case events.UpdateAnswered(request, answer):
                 handler.update_answered(self, request, answer)
             case events.Cancelled(request, code):
@@ -463,6 +465,14 @@ class MoqtSession:
             case events.Failed(code, reason):
                 self._link.events.clear()
                 self.close(code, reason)
+
+    def _guarded(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Call the handler: what it raises is no concern of the caller, which may serve another session."""
+        try:
+            call(*arguments)
+        except Exception:
+            _log.exception("a handler failed; its session is closed")
+            self.close(SessionError.INTERNAL_ERROR, "internal error")
 
     def _answer_update(self, request: Request, answer: Parameters | Refusal | None) -> None:
         if not isinstance(answer, Refusal):

@@ -32,7 +32,7 @@ from clutch.net.quic.engine import (
     SessionHandler,
     Target,
 )
-from clutch.net.quic.front import Front, Welcome
+from clutch.net.quic.front import Counters, Front, Welcome
 from clutch.net.quic.h3 import H3Layer
 from clutch.net.quic.layer import LayerFactory
 from clutch.net.quic.raw import RawLayer
@@ -107,6 +107,11 @@ class AioquicEngine:
         """Connections of both kinds, also those that begin or end."""
         return len(self._connections)
 
+    @property
+    def counters(self) -> Counters:
+        """What became of packets of no connection."""
+        return self._front.counters
+
     async def run(self, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
         """See `Engine.run`. Raises `PortInUse` or `AddressUnavailable`."""
         listening = None if self._listen is None else self._network.open_datagrams(*self._listen)
@@ -142,7 +147,7 @@ class AioquicEngine:
             self.limits,
             self._shard,
             self._reset_key,
-            ticket_handler=lambda ticket: self._tickets.add(server, Resumption(ticket, connection.protocol)),
+            ticket_handler=lambda ticket: self._tickets.add(server, Resumption(ticket, quic.alpn)),
         )
         connection = Connection(quic, self, datagrams, peer, now + self.limits.handshake_s, attempt)
         self._connections.add(connection)
@@ -168,9 +173,9 @@ class AioquicEngine:
 
     def touch(self, connection: Connection) -> None:
         """See `Driver.touch`."""
-        self._touched[connection] = None
-        if not self._busy:
+        if not self._touched and not self._busy:
             self._timers.wake()
+        self._touched[connection] = None
 
     def route(self, cid: bytes, connection: Connection) -> None:
         """See `Driver.route`."""
@@ -260,6 +265,16 @@ class AioquicEngine:
                 self._forget(connection)
 
     def _meet(self, data: bytes, source: Address, datagrams: Datagrams, now: float) -> Connection | None:
+        """A packet that may begin a connection. Whatever it makes fail, no other is touched."""
+        try:
+            return self._begin_or_answer(data, source, datagrams, now)
+        except Exception:
+            log.exception("a connection could not begin", peer=source)
+            return None
+
+    def _begin_or_answer(
+        self, data: bytes, source: Address, datagrams: Datagrams, now: float
+    ) -> Connection | None:
         limits = self.limits
         answer = self._front.meet(
             data,

@@ -79,6 +79,8 @@ class QuicStream(Protocol):
     def write(self, data: bytes, *, fin: bool = False) -> bool:
         """Send all of it, or take nothing and return False if too much waits already.
 
+        An engine may let the end of a one-way stream, if that and a few bytes are all, wait some
+        milliseconds for company.
         After a False `SessionHandler.writable` says when to try again. Ignored, and True, once this side was
         reset, was told to stop, or has finished: the event says so.
         """

@@ -36,6 +36,19 @@ class Welcome:
     """If the client has proven its address."""
 
 
+@attrs.define
+class Counters:
+    """What a server did with packets of no connection."""
+
+    begun: int = 0
+    retried: int = 0
+    """Clients that were asked to prove their address."""
+    refused: int = 0
+    reset: int = 0
+    """Peers of lost connections that were told so."""
+    dropped: int = 0
+
+
 @attrs.define(eq=False)
 class Front:
     """Decides whether a connection begins; keeps nothing of those that do not."""
@@ -43,6 +56,7 @@ class Front:
     _versions: list[int]
     _shard: int
     _reset_key: bytes = attrs.field(repr=False)
+    counters: Counters = attrs.field(init=False, factory=Counters)
     _tokens: QuicRetryTokenHandler = attrs.field(init=False, factory=QuicRetryTokenHandler, repr=False)
 
     def meet(
@@ -52,13 +66,23 @@ class Front:
 
         `full`: refuse. `prove`: only clients that have shown that they are where they say (Retry).
         """
+        answer = self._decide(data, source, now, full, prove)
+        if answer is None:
+            self.counters.dropped += 1
+        return answer
+
+    def _decide(
+        self, data: bytes, source: Address, now: float, full: bool, prove: bool
+    ) -> Welcome | bytes | None:
         try:
             header = pull_quic_header(Buffer(data=data), host_cid_length=CID_BYTES)
         except ValueError:
             return None
-        if header.version is None or header.packet_type is QuicPacketType.VERSION_NEGOTIATION:
-            return None
-        if len(data) < _INITIAL_BYTES:
+        if (
+            len(data) < _INITIAL_BYTES
+            or header.version is None
+            or header.packet_type is QuicPacketType.VERSION_NEGOTIATION
+        ):
             return None
         if header.version not in self._versions:
             return encode_quic_version_negotiation(
@@ -69,11 +93,12 @@ class Front:
         if header.packet_type is not QuicPacketType.INITIAL:
             return None
         if full:
-            return _refusal(header, QuicErrorCode.CONNECTION_REFUSED)
+            return self._refuse(header, QuicErrorCode.CONNECTION_REFUSED)
         if header.token:
             return self._proven(header, source, now)
         if prove:
             return self._retry(header, source, now)
+        self.counters.begun += 1
         return Welcome(header.destination_cid, header.destination_cid, None)
 
     def reset(self, data: bytes) -> bytes | None:
@@ -81,7 +106,9 @@ class Front:
         reset, which looks like any other packet and is shorter than what it answers (RFC 9000, 10.3)."""
         cid = data[1 : 1 + CID_BYTES]
         if len(data) <= _RESET_BYTES or cid[0] != self._shard:
+            self.counters.dropped += 1
             return None
+        self.counters.reset += 1
         noise = bytearray(os.urandom(_RESET_BYTES - STATELESS_RESET_TOKEN_SIZE))
         noise[0] = 0x40 | noise[0] & 0x3F
         return bytes(noise) + reset_token(self._reset_key, cid)
@@ -92,10 +119,12 @@ class Front:
                 address=source, destination_cid=header.destination_cid, token=header.token, now=now
             )
         except ValueError:
-            return _refusal(header, QuicErrorCode.INVALID_TOKEN)
+            return self._refuse(header, QuicErrorCode.INVALID_TOKEN)
+        self.counters.begun += 1
         return Welcome(header.destination_cid, original, header.destination_cid)
 
     def _retry(self, header: QuicHeader, source: Address, now: float) -> bytes:
+        self.counters.retried += 1
         cid = new_cid(self._shard)
         token = self._tokens.create_token(
             address=source,
@@ -112,8 +141,8 @@ class Front:
             retry_token=token,
         )
 
-
-def _refusal(header: QuicHeader, code: QuicErrorCode) -> bytes:
-    """Close a connection that never began."""
-    assert header.version is not None
-    return initial_close(header.version, header.destination_cid, header.source_cid, code)
+    def _refuse(self, header: QuicHeader, code: QuicErrorCode) -> bytes:
+        """Close a connection that never began."""
+        self.counters.refused += 1
+        assert header.version is not None
+        return initial_close(header.version, header.destination_cid, header.source_cid, code)

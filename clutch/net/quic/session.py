@@ -200,12 +200,10 @@ class Session:
         if quic.streams_waiting >= limits.streams:
             self._refuse()
             return None
-        number = quic.get_next_available_stream_id(is_unidirectional=unidirectional)
-        stream = Stream(self, number)
+        state = quic.open_stream(data, fin=fin, one_way=unidirectional)
+        state.face = stream = Stream(self, state.stream_id)
         stream._write_over = fin
-        quic.send_stream_data(number, data, fin)
-        quic.keep(number, stream)
-        self._framing.opened(number)
+        self._framing.opened(state.stream_id)
         self._carrier.touch()
         return stream
 

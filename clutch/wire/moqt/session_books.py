@@ -10,11 +10,10 @@ from clutch.wire.moqt.errors import LocalProtocolError, RemoteProtocolError
 from clutch.wire.moqt.names import FullTrackName, Namespace
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_events import SessionLimits
-from clutch.wire.moqt.session_request import NAMESPACES, PREFIXES, Kind, Request, State
+from clutch.wire.moqt.session_request import NAMESPACES, PREFIXES, SUBSCRIPTIONS, Kind, Request, State
 
 RETIRED_ALIASES = 1024
 """Aliases of ended subscriptions that are remembered, to drop what still comes for them at once."""
-_SUBSCRIPTIONS = (Kind.SUBSCRIBE, Kind.PUBLISH)
 _MANDATORY = range(0x4000, 0x8000)
 
 
@@ -78,7 +77,7 @@ class Books:
             raise LocalProtocolError("this namespace is reserved")
         if request.kind in PREFIXES and self.overlaps(request, request.prefix):
             raise LocalProtocolError("the prefix overlaps with another")
-        if request.kind in _SUBSCRIPTIONS and self._same(request) is not None:
+        if request.kind in SUBSCRIPTIONS and self._same(request) is not None:
             raise LocalProtocolError(f"there is a subscription to {request.name}")
 
     def add(self, request: Request) -> None:
@@ -87,7 +86,7 @@ class Books:
         self._peers += not request.local
         if request.kind in NAMESPACES:
             self._spaces[request] = None
-        if request.kind in _SUBSCRIPTIONS:
+        if request.kind in SUBSCRIPTIONS:
             self._tracks(request).setdefault(request.name, request)
         if isinstance(request.message, m.Publish):
             self.bind(request, request.message.track_alias)
@@ -111,10 +110,15 @@ class Books:
         return None if other is request else other
 
     def free_alias(self) -> int:
-        """An alias for a track of this side."""
-        while self._next_alias in self._own_aliases:
-            self._next_alias += 1
-        return self._next_alias
+        """An alias for a track of this side.
+
+        None is used twice: the end of one subscription may reach the peer after the beginning of the next.
+        """
+        alias = self._next_alias
+        while alias in self._own_aliases:
+            alias += 1
+        self._next_alias = alias + 1
+        return alias
 
     def prefer(self, request: Request) -> Request | None:
         """A PUBLISH of the peer is granted; the pending SUBSCRIBE of this side that it replaces, if any."""
@@ -125,7 +129,7 @@ class Books:
     def done(self, request: Request) -> None:
         """A subscription of this side gets no more, and may be asked for again."""
         tracks = self._tracks(request)
-        if request.kind in _SUBSCRIPTIONS and tracks.get(request.name) is request:
+        if request.kind in SUBSCRIPTIONS and tracks.get(request.name) is request:
             del tracks[request.name]
 
     def remove(self, request: Request) -> None:
@@ -171,7 +175,7 @@ class Books:
 
     def _joins(self, request: Request, wanted: int) -> Refusal | None:
         joined = self.requests.get(wanted)
-        if joined is None or joined.kind not in _SUBSCRIPTIONS or not joined.publisher or not joined.open:
+        if joined is None or joined.kind not in SUBSCRIPTIONS or not joined.publisher or not joined.open:
             return Refusal(RequestError.INVALID_JOINING_REQUEST_ID, f"request {wanted} is no subscription")
         if joined.local and joined.state is State.PENDING:
             return Refusal(RequestError.INVALID_JOINING_REQUEST_ID, f"request {wanted} is not established")
@@ -181,7 +185,7 @@ class Books:
         return None
 
     def _same(self, request: Request) -> Request | None:
-        return self._tracks(request).get(request.name) if request.kind in _SUBSCRIPTIONS else None
+        return self._tracks(request).get(request.name) if request.kind in SUBSCRIPTIONS else None
 
     def _tracks(self, request: Request) -> dict[FullTrackName, Request]:
         return self._published if request.publisher else self._subscribed

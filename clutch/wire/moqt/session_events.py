@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -12,6 +12,9 @@ from clutch.wire.moqt.names import Namespace
 from clutch.wire.moqt.parameters import Parameters, Token
 from clutch.wire.moqt.session_request import Answer, Request
 from clutch.wire.moqt.setup import Options
+
+if TYPE_CHECKING:
+    from clutch.wire.moqt.session_books import Refusal
 
 
 @attrs.frozen
@@ -40,10 +43,12 @@ class Answered:
 
 @attrs.frozen
 class Updated:
-    """The peer asks for other parameters; `Session.answer_update` answers."""
+    """The peer asks for other parameters; `Requests.answer_update` answers."""
 
     request: Request
     parameters: Parameters
+    refusal: Refusal | None = None
+    """The answer that must be given."""
 
 
 @attrs.frozen
@@ -137,7 +142,9 @@ class SessionLimits:
     requests: int = 1_024
     """Requests of the peer that are open; above: EXCESSIVE_LOAD (draft 16: the ID is not granted)."""
     namespaces: int = 256
-    """Of these, namespaces published and namespace subscriptions; also NAMESPACE messages for one of ours."""
+    """Of these, namespaces published and namespace subscriptions."""
+    announced: int = 10_000
+    """Namespaces that one subscription of this side is told of; above, it is taken back."""
     token_bytes: int = 16 << 10
     """MAX_AUTH_TOKEN_CACHE_SIZE."""
     object_bytes: int = 1 << 20

@@ -31,11 +31,15 @@ class PeerIds:
         """The smallest ID that was not used."""
         return self._expected
 
+    def used(self, request_id: int) -> bool:
+        """Whether the peer has used an ID."""
+        return request_id < self._expected or request_id in self._beyond
+
     def use(self, request_id: int) -> None:
         """Take an ID. Raises RemoteProtocolError if the peer may not use it."""
         if request_id % 2 != self._expected % 2:
             raise _invalid(f"request ID {request_id} is one of this side's")
-        if request_id < self._expected or request_id in self._beyond:
+        if self.used(request_id):
             raise _invalid(f"request ID {request_id} was used before")
         if self.maximum is not None and request_id >= self.maximum:
             raise RemoteProtocolError(
@@ -65,6 +69,10 @@ class OwnIds:
 
     def __attrs_post_init__(self) -> None:
         self.next = 0 if self.client else 1
+
+    def used(self, request_id: int) -> bool:
+        """Whether this side has used an ID."""
+        return request_id < self.next
 
     def take(self) -> None:
         """Use the next ID."""

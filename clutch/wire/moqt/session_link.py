@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from clutch.wire.moqt import messages as m
-from clutch.wire.moqt.codes import SessionError
+from clutch.wire.moqt.codes import ResetCode, SessionError
 from clutch.wire.moqt.drafts import Draft
 from clutch.wire.moqt.errors import RemoteProtocolError
 from clutch.wire.moqt.framing import ControlParser
@@ -81,16 +81,23 @@ class Link:
     def say(
         self, request: Request, message: m.Message, *, fin: bool = False, request_id: int | None = None
     ) -> None:
-        """Send a message about a request, with its ID where the draft wants one."""
+        """Send a message about a request."""
+        self.pass_on(request, self.encoded(request, message, request_id=request_id), fin=fin)
+
+    def encoded(self, request: Request, message: m.Message, *, request_id: int | None = None) -> bytes:
+        """A message about a request, with its ID, or a given one, where the draft wants one."""
         if not self.draft.request_streams and getattr(message, "request_id", 0) is None:
             number = request.id if request_id is None else request_id
             message = attrs.evolve(message, request_id=number)  # type: ignore[arg-type]  # all but SETUP
             if isinstance(message, m.RequestOk) and request.kind is Kind.PUBLISH and number == request.id:
                 message = m.PublishOk(number, message.parameters)
-        data = self.draft.encode(message)
+        return self.draft.encode(message)
+
+    def pass_on(self, request: Request, data: bytes, *, fin: bool = False) -> None:
+        """Send an encoded message about a request; `fin`: the last one on its stream, if it has one."""
         if request.channel is not self.out:
             self.send(request.channel, data, fin=fin)
-        elif self._queue:  # the request itself may be in it
+        elif any(number == request.id for number, _, _ in self._queue):  # itself was not sent yet
             self._queue.append((_NO_ID, request, data))
         else:
             self.send(self.out, data)
@@ -117,19 +124,28 @@ class Link:
                 self._complain(maximum)
                 return
             channel: Channel = request.channel
-            if channel.stream is None and not channel.closed:
-                stream = self.carrier.open_bidi(data)
+            if channel.stream is not None:
+                self.send(channel, data)
+            elif not channel.closed or not self.draft.request_streams:
+                # What was taken back before has its place in draft 16: no ID may be left out there.
+                stream = self.carrier.open_bidi(data, fin=channel.closed)
                 if stream is None:
                     return
                 channel.opened(stream)
-            else:
-                self.send(channel, data)
+                if channel.closed:
+                    stream.stop(self.reset_code(ResetCode.CANCELLED))
             self._queue.popleft()
 
     def _complain(self, maximum: int) -> None:
         if maximum != self._complained and self.ready and self.out is not None:
             self._complained = maximum
             self.send(self.out, self.draft.encode(m.RequestsBlocked(maximum)))
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an ID that is used now would have to wait."""
+        maximum = self.own_ids.maximum
+        return maximum is not None and (bool(self._queue) or self.own_ids.next >= maximum)
 
     @property
     def full(self) -> bool:
@@ -160,6 +176,12 @@ class Link:
             case m.SubscribeNamespace(options=None):
                 return attrs.evolve(message, options=1)
         return message
+
+    def forget(self, request: Request) -> None:
+        """Who was to be told of a request wants to hear no more of it."""
+        kept = [event for event in self.events if getattr(event, "request", None) is not request]
+        self.events.clear()
+        self.events.extend(kept)
 
     def reset_code(self, code: int) -> int:
         """How this draft writes a `ResetCode`."""

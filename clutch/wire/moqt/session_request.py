@@ -76,6 +76,7 @@ YES: Mapping[Kind, type] = {
 }
 """The message that grants each kind."""
 
+SUBSCRIPTIONS = (Kind.SUBSCRIBE, Kind.PUBLISH)
 PREFIXES = (Kind.SUBSCRIBE_NAMESPACE, Kind.SUBSCRIBE_TRACKS)
 NAMESPACES = (*PREFIXES, Kind.PUBLISH_NAMESPACE)
 ENDED_BY_FIN = (*PREFIXES, Kind.PUBLISH)

@@ -62,8 +62,8 @@ report(async (seen) => {
   const unwanted = await send(await session.createUnidirectionalStream(), "stop me");
   seen.stopped = await streamErrorCode(unwanted.closed);
 
-  const last = await send(await session.createUnidirectionalStream(), "close, please");
-  last.close().catch(() => {}); // the session may be gone before it is acknowledged
+  // The stream stays open: Chromium 156 crashes now and then if a session ends while a stream is being closed.
+  await send(await session.createUnidirectionalStream(), "close, please");
   seen.closed = await session.closed;
 
   const other = open("/other", ["moqt-18"]);

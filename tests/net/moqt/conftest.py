@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # importlib mode finds no he
 from tests.net.moqt.kit import Two, two
 
 
-@pytest.fixture(params=["moqt-18", "moqt-16"])
+@pytest.fixture(params=["moqt-18", "moqt-16", "moqt-20"])
 def both(request: pytest.FixtureRequest) -> Two:
     """Client and server of each draft, ready."""
     return _fresh(request.param)

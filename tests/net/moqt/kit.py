@@ -267,10 +267,17 @@ def victim(
     return made
 
 
-def two(alpn: str, *, limits: SessionLimits | None = None, kind: str = "quic", **options: Any) -> Two:
+def two(
+    alpn: str,
+    *,
+    limits: SessionLimits | None = None,
+    client_limits: SessionLimits | None = None,
+    kind: str = "quic",
+    **options: Any,
+) -> Two:
     """Both sides, with their SETUPs exchanged; `options` are MoqtSession's, of the client."""
     clock = Clock()
-    client = MoqtSession(Scribe(), clock=clock, **options)
+    client = MoqtSession(Scribe(), clock=clock, limits=client_limits or SessionLimits(), **options)
     server = MoqtSession(Scribe(), clock=clock, limits=limits or SessionLimits())
     pair = join(client, server, protocol=alpn, kind=kind, clock=clock)
     both = Two(DRAFTS[alpn], client, server, pair, clock)

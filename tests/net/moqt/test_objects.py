@@ -93,7 +93,7 @@ def test_objects_of_an_alias_that_stays_unknown(alpn: str) -> None:
 
 @ALPN
 def test_more_early_objects_than_fit(alpn: str) -> None:
-    made = subscriber(alpn, early_bytes=300)
+    made = subscriber(alpn, early_bytes=1_300)
     draft = made.puppet.draft
     first = made.puppet.session.open_uni(frame(draft, 5, 1, b"x" * 100))
     second = made.puppet.session.open_uni(frame(draft, 5, 2, b"x" * 100))
@@ -110,6 +110,36 @@ def test_more_early_objects_than_fit(alpn: str) -> None:
     (header,) = [call[1].header for call in made.scribe.take() if call[0] == "subgroup_opened"]
     assert header.group == 2
     assert second is not None
+
+
+@ALPN
+def test_early_objects_of_a_subscription_that_ends_with_the_first(alpn: str) -> None:
+    made = subscriber(alpn)
+    draft = made.puppet.draft
+    streams = [made.puppet.session.open_uni(frame(draft, 5, group)) for group in range(3)]
+    made.puppet.session.send_datagram(encode_datagram(draft, ObjectDatagram(5, 4, 0, b"d")))
+    made.deliver()
+    made.scribe.on["subgroup_opened"] = lambda session, incoming: session.cancel(incoming.request)
+    made.puppet.answer(m.SubscribeOk(5))
+    made.deliver()
+    assert names(made.scribe) == ["answered", "subgroup_opened"]
+    for stream in streams:
+        assert stream is not None
+        stream.write(b"more")
+    made.deliver()
+    assert {stream for stream, _ in made.puppet.stops} >= set(streams)
+    assert made.code is None
+
+
+@ALPN
+def test_what_has_waited_counts_no_more(alpn: str) -> None:
+    made = subscriber(alpn, early_bytes=2_000)
+    for alias in range(10, 40):  # there is always one that waits
+        made.puppet.session.open_uni(frame(made.puppet.draft, alias, 1))
+        made.deliver()
+        made.later(1.5)
+    assert {code for _, code in made.puppet.stops} == {ResetCode.CANCELLED}
+    assert made.session._inbox._early_bytes < 1_200
 
 
 @ALPN
@@ -173,6 +203,26 @@ def test_an_object_that_does_not_end(alpn: str) -> None:
         assert made.code is None
         made.later(2)
         assert made.code is SessionError.DATA_STREAM_TIMEOUT
+
+
+@ALPN
+def test_an_object_that_never_quite_ends(alpn: str) -> None:
+    made = subscriber(alpn)
+    made.puppet.answer(m.SubscribeOk(5))
+    header = SubgroupHeader(5, 1)
+    stream = made.puppet.session.open_uni(encode_subgroup_header(made.puppet.draft, header) + b"\0")
+    assert stream is not None
+    rest = encode_object(made.puppet.draft, header, Object(0, b"x" * 20))[1:]
+    for _ in range(10):  # every time the end of one object and the beginning of the next
+        made.deliver()
+        made.later(5)
+        assert made.code is None
+        stream.write(rest + b"\0")
+    for byte in rest[:4]:  # and then byte by byte
+        made.deliver()
+        made.later(3)
+        stream.write(bytes([byte]))
+    assert made.code is SessionError.DATA_STREAM_TIMEOUT
 
 
 @ALPN

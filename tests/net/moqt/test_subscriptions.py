@@ -80,6 +80,16 @@ def test_done_comes_behind_the_last_object(both: Two) -> None:
     assert ours.state is State.ENDED
 
 
+def test_what_a_publication_forwards(both: Two) -> None:
+    ours = both.client.publish(TRACK, Parameters(forward=False))
+    theirs = both.asked()
+    assert (ours.forward, theirs.forward) == (False, False)
+    both.server.accept(theirs)  # without a word about it
+    both.deliver()
+    says_so = both.draft.number < 20
+    assert (ours.forward, theirs.forward) == (says_so, says_so)
+
+
 def test_a_publication_and_its_objects(both: Two) -> None:
     ours = both.client.publish(TRACK)
     theirs = both.asked()
@@ -92,7 +102,8 @@ def test_a_publication_and_its_objects(both: Two) -> None:
     names = [call[0] for call in both.at_server.take()]
     assert names == ["subgroup_opened", "objects", "subgroup_ended"]
     both.deliver()
-    assert both.at_client.one("answered")[0] is ours
+    assert both.at_client.take()[0][:2] == ("answered", ours)
+    assert ours.parameters.forward is True  # draft 20 says so in an update
     both.client.finish(ours, DoneStatus.TRACK_ENDED, "bye")
     both.deliver()
     request, done = both.at_server.one("finished")

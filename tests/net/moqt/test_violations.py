@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from clutch.wire.moqt.codes import RequestError, SessionError
 from clutch.wire.moqt.data import SubgroupHeader, encode_subgroup_header
 from clutch.wire.moqt.names import Location
 from clutch.wire.moqt.parameters import AliasType, Parameters, Token
+from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_events import SessionLimits
 from clutch.wire.moqt.setup import Options
 from tests.net.moqt.kit import OTHER, TRACK, Victim, victim
@@ -84,6 +86,17 @@ def redirected_namespace(made: Victim) -> None:
     made.puppet.answer(m.RequestError_(RequestError.REDIRECT, None, "", redirect))
 
 
+def accepted(**answer: Any) -> Move:
+    """The victim publishes a namespace, the puppet grants it."""
+
+    def move(made: Victim) -> None:
+        made.session.publish_namespace((b"voice",))
+        made.deliver()
+        made.puppet.answer(m.RequestOk(**answer))
+
+    return move
+
+
 def announced(*answers: m.Message) -> Move:
     """The victim subscribes to namespaces, the puppet answers."""
 
@@ -155,6 +168,12 @@ BY_CLIENT: dict[str, tuple[str, Move, SessionError]] = {
         ),
         SessionError.AUTH_TOKEN_CACHE_OVERFLOW,
     ),
+    "subscribe options that nobody knows": ("16", ask(m.SubscribeNamespace(0, (), options=3)), VIOLATION),
+    "a URI for a server and one request": (
+        "18",
+        lambda made: made.puppet.say(made.puppet.ask(m.Subscribe(0, TRACK)), m.Goaway("moqt://else")),
+        VIOLATION,
+    ),
     "an update of nothing": ("16", update_of_other, VIOLATION),
     "an UNSUBSCRIBE of nothing": ("16", control(m.Unsubscribe(0)), VIOLATION),
     "a prefix for a subscription": (
@@ -179,6 +198,13 @@ BY_SERVER: dict[str, tuple[str, Move, SessionError]] = {
     "PUBLISH_DONE instead of an answer": ("both", subscribes(m.PublishDone(2)), VIOLATION),
     "two tracks of one alias": ("both", same_alias, SessionError.DUPLICATE_TRACK_ALIAS),
     "a fetch that ends before it starts": ("both", fetch_then, VIOLATION),
+    "a namespace of too many fields": ("both", announced(m.NamespaceFound((b"a",) * 32)), VIOLATION),
+    "properties of a namespace": ("18", accepted(properties=Properties.of((0x30, 1))), VIOLATION),
+    "the largest object of a namespace": (
+        "18",
+        accepted(parameters=Parameters(largest=Location(1, 1))),
+        VIOLATION,
+    ),
     "NAMESPACE_DONE without NAMESPACE": ("both", announced(m.NamespaceDone((b"a",))), VIOLATION),
     "PUBLISH_BLOCKED for namespaces": ("18", announced(m.PublishBlocked((b"a",), b"t")), VIOLATION),
     "two GOAWAYs of a request": ("18", subscribes(m.Goaway(), m.Goaway()), VIOLATION),
@@ -218,6 +244,14 @@ def test_a_server_that_breaks_the_rules(alpn: str, move: Move, code: SessionErro
     move(made)
     assert made.code is code
     assert made.scribe.take()[-1][0] == "closed"
+
+
+def test_a_server_that_is_redirected() -> None:
+    made = victim("moqt-18")
+    made.session.subscribe(TRACK)
+    made.deliver()
+    made.puppet.answer(m.RequestError_(RequestError.REDIRECT, None, "", m.Redirect("moqt://else")))
+    assert made.code is VIOLATION
 
 
 @pytest.mark.parametrize("alpn", ["moqt-18", "moqt-16"])

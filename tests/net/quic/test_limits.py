@@ -155,6 +155,7 @@ async def test_many_handshakes_must_prove_their_address(autojump_clock: MockCloc
     world.network.lost = see
     mine, _ = await world.pair()
     assert replies[0] == 3  # Retry
+    assert (world.server.counters.refused, world.server.counters.retried) == (1, 1)
     assert mine.open.open_uni(b"works") is not None
 
 

@@ -18,6 +18,10 @@ _SHORT_HEADER = 3
 """First byte and packet number; the connection ID comes between."""
 _FRAME_LEAST = 32
 """A frame is not begun in less room than this."""
+REKEY_AFTER = 1 << 22
+"""Packets after which the keys change: AES-GCM keeps its promise for twice as many (RFC 9001, 6.6)."""
+LINGER_S = 0.025
+"""How long the end of a stream waits for company: until the next frame of voice."""
 _PING = b"\x01"
 _ACK_RANGES = 32
 """Most of them in one frame; the latest count."""
@@ -49,11 +53,22 @@ class Packing(Sending):
     only after a look at all of aioquic's state.
     """
 
+    _rekey_at = REKEY_AFTER
+    _lazy_until: float | None = None
+    _idle_s = 0.0
+    """The idle timeout, as it was when the last unusual packet came: it hardly changes."""
+
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """As aioquic does."""
         if self._ended:
             self._forget_ended()
-        if self._unusual or self._credit or any(map(self._due, self._limits)):
+        if self._packet_number >= self._rekey_at:
+            self._rekey_at += REKEY_AFTER
+            self.request_key_update()
+            self._unusual = True
+        if self._lazy:
+            self._rouse(now)
+        if self._unusual:
             found = super().datagrams_to_send(now)
             self._unusual = self._anything_unusual()
             return found
@@ -64,6 +79,26 @@ class Packing(Sending):
         if space.ack_at is not None and space.ack_at <= now:
             return self._pack(space, now, ack=True)
         return []
+
+    def _rouse(self, now: float) -> None:
+        """Let ends that wait for company go with whatever goes now, or alone when they have waited enough.
+
+        Many publishers end a stream a moment after its only object. The object is there in time; a packet of
+        its own for the end, and its acknowledgement, would cost as much again.
+        """
+        ack_at = self._loss.spaces[2].ack_at
+        if (
+            self._unusual
+            or self._active
+            or self._datagrams_pending
+            or (ack_at is not None and ack_at <= now)
+            or (self._lazy_until is not None and self._lazy_until <= now)
+        ):
+            self._active |= self._lazy
+            self._lazy.clear()
+            self._lazy_until = None
+        elif self._lazy_until is None:
+            self._lazy_until = now + LINGER_S
 
     def _anything_unusual(self) -> bool:
         """Whether there is more to do than the short cut can: before the handshake is confirmed always."""
@@ -80,6 +115,8 @@ class Packing(Sending):
             or self._probe_pending
             or self._retire_connection_ids
             or self._streams_blocked_pending
+            or self._credit
+            or any(map(self._due, self._limits))
             or self._remote_preferred_address is not None
             or crypto._update_key_requested
             or not self._crypto_streams[tls.Epoch.ONE_RTT].sender.buffer_is_empty
@@ -92,9 +129,10 @@ class Packing(Sending):
         path, cc, pacer = self._network_paths[0], self._loss._cc, self._loss._pacer
         overhead = _SHORT_HEADER + len(self._peer_cid.cid) + _TAG
         found = []
-        while True:
-            self._pacing_at = None if ack else pacer.next_send_time(now)
-            if self._pacing_at is not None:
+        self._pacing_at = None
+        while ack or self._active or self._datagrams_pending:
+            if not ack and (wait := pacer.next_send_time(now)) is not None:
+                self._pacing_at = wait
                 break
             frames: list[bytes] = []
             handlers: Handlers = []
@@ -214,5 +252,5 @@ class Packing(Sending):
         loss._cc.on_packet_sent(packet=packet)
         loss._pacer.update_after_send(now)
         if not self._ack_eliciting_sent_since_receipt:  # the idle timer starts again (RFC 9000, 10.1)
-            self._close_at = now + self._idle_timeout()
+            self._close_at = now + self._idle_s
             self._ack_eliciting_sent_since_receipt = True

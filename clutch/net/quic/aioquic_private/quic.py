@@ -90,6 +90,11 @@ class Quic(Receiving):
         return self._state is QuicConnectionState.DRAINING
 
     @property
+    def has_events(self) -> bool:
+        """Whether `next_event` has any."""
+        return bool(self._events)
+
+    @property
     def blank(self) -> bool:
         """Whether no packet was understood yet."""
         return self._state is QuicConnectionState.FIRSTFLIGHT
@@ -99,6 +104,11 @@ class Quic(Receiving):
         """Whether there is a ticket that a client may send early data with."""
         ticket = self.tls.session_ticket
         return ticket is not None and ticket.max_early_data_size is not None
+
+    @property
+    def alpn(self) -> str:
+        """What was negotiated; known before the event that says so, which a ticket may precede."""
+        return self.tls.alpn_negotiated or ""
 
     @property
     def idle_s(self) -> float:

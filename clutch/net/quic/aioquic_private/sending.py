@@ -8,8 +8,6 @@ from typing import Any
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
     MAX_STREAM_DATA_FRAME_CAPACITY,
-    RESET_STREAM_FRAME_CAPACITY,
-    STOP_SENDING_FRAME_CAPACITY,
     Limit,
     QuicConnection,
     QuicNetworkPath,
@@ -19,7 +17,10 @@ from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketSpace
 
 from clutch.net.quic.aioquic_private.packets import varint
-from clutch.net.quic.aioquic_private.streams import Stream
+from clutch.net.quic.aioquic_private.streams import NO_RECEIVER, Stream
+
+END_BYTES = 8
+"""How long the end of a stream may be to wait for company: MoQT's END_OF_GROUP has 4 bytes."""
 
 
 class Sending(QuicConnection):
@@ -31,6 +32,8 @@ class Sending(QuicConnection):
         super().__init__(**arguments)
         self._active: dict[Stream, None] = {}
         """Streams with something to send that the peer's limit does not hold back."""
+        self._lazy: dict[Stream, None] = {}
+        """Streams with nothing but their end to send, which may wait for company."""
         self._ended: list[Stream] = []
         """Finished both ways: to be forgotten once what they said was handed on."""
         self._credit: dict[Stream, None] = {}
@@ -52,12 +55,23 @@ class Sending(QuicConnection):
 
     def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
         """As aioquic does, on the account of what waits."""
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            stream = self._get_or_create_stream_for_send(stream_id)
-        stream.sender.write(data, end_stream)
+        self._write(self._get_or_create_stream_for_send(stream_id), data, end_stream)
+
+    def open_stream(self, data: bytes, *, fin: bool, one_way: bool) -> Stream:
+        """Open one and write to it."""
+        number = self._local_next_stream_id_uni if one_way else self._local_next_stream_id_bidi
+        stream = self._get_or_create_stream_for_send(number)
+        self._write(stream, data, fin)
+        return stream
+
+    def _write(self, stream: Stream, data: bytes, fin: bool) -> None:
+        sender = stream.sender
+        begun = sender.highest_offset and sender.buffer_is_empty
+        sender.write(data, fin)
         self._written += len(data)
-        if not stream.is_blocked:
+        if fin and begun and len(data) <= END_BYTES and stream.receiver is NO_RECEIVER:
+            self._lazy[stream] = None
+        elif not stream.is_blocked:
             self._active[stream] = None
 
     def _get_or_create_stream_for_send(self, stream_id: int) -> Stream:  # type: ignore[override]
@@ -93,7 +107,7 @@ class Sending(QuicConnection):
         super()._unblock_streams(is_unidirectional)
         for stream in waited[: len(waited) - len(waiting)]:
             self._active[stream] = None  # type: ignore[index]
-        self._unusual = True
+            self._unusual = True
 
     def send_datagram_frame(self, data: bytes) -> None:
         """As aioquic does, on the account of what waits."""
@@ -126,8 +140,8 @@ class Sending(QuicConnection):
             self._ranked = True
 
     def _signal(self, stream: Stream) -> None:
-        """RESET_STREAM or STOP_SENDING may have to be sent: not for a stream that does not exist yet."""
-        if not stream.is_blocked:
+        """RESET_STREAM or STOP_SENDING may have to be sent: not for a stream that is not yet, or no more."""
+        if not stream.is_blocked and stream.stream_id in self._streams:
             self._active[stream] = None
             self._unusual = True
 
@@ -161,15 +175,20 @@ class Sending(QuicConnection):
 
     def _on_max_stream_data_delivery(self, delivery: QuicDeliveryState, stream: Any) -> None:
         super()._on_max_stream_data_delivery(delivery, stream)
-        self._credit[stream] = None
+        if delivery is QuicDeliveryState.LOST and stream.stream_id in self._streams:
+            self._credit[stream] = None
 
     def _forget_ended(self) -> None:
         """What has ended is no more; the peer may open as many streams again (RFC 9000, 4.6)."""
         for stream in self._ended:
+            self._credit.pop(stream, None)
+            self._lazy.pop(stream, None)
             if self._streams.pop(stream.stream_id, None) is not None:
                 self._active.pop(stream, None)
                 if (stream.stream_id & 1 == 0) is not self._is_client:
-                    self._stream_limit(stream.stream_id).value += 1
+                    limit = self._stream_limit(stream.stream_id)
+                    limit.value += 1
+                    self._unusual = self._unusual or self._due(limit)
         self._ended.clear()
 
     def _in_order(self) -> list[Stream]:
@@ -217,35 +236,12 @@ class Sending(QuicConnection):
         return int(sender.highest_offset - before)
 
     def _write_reset_stream_frame(self, builder: QuicPacketBuilder, stream: Any) -> None:
-        self._with_handler(
-            builder,
-            RESET_STREAM_FRAME_CAPACITY,
-            super()._write_reset_stream_frame,
-            self._on_reset_delivery,
-            stream,
-        )
+        super()._write_reset_stream_frame(builder, stream)
+        _handle_with(self._on_reset_delivery, builder, stream)
 
     def _write_stop_sending_frame(self, builder: QuicPacketBuilder, stream: Any) -> None:
-        self._with_handler(
-            builder,
-            STOP_SENDING_FRAME_CAPACITY,
-            super()._write_stop_sending_frame,
-            self._on_stop_delivery,
-            stream,
-        )
-
-    def _with_handler(
-        self,
-        builder: QuicPacketBuilder,
-        capacity: int,
-        write: Callable[..., None],
-        handler: Callable[..., None],
-        stream: Stream,
-    ) -> None:
-        """Write a frame as aioquic does, but be told ourselves what becomes of it."""
-        write(builder=builder, stream=stream)
-        assert builder._packet is not None
-        builder._packet.delivery_handlers[-1] = (handler, (stream,))
+        super()._write_stop_sending_frame(builder, stream)
+        _handle_with(self._on_stop_delivery, builder, stream)
 
     def _write_datagram_frame(self, builder: QuicPacketBuilder, data: bytes, frame_type: Any) -> bool:
         written = super()._write_datagram_frame(builder, data, frame_type)
@@ -277,6 +273,10 @@ class Sending(QuicConnection):
                 )
                 buf.push_uint_var(limit.value)
                 limit.sent = limit.value
+                if self._quic_logger is not None and builder.quic_logger_frames is not None:
+                    builder.quic_logger_frames.append(
+                        self._quic_logger.encode_connection_limit_frame(limit.frame_type, limit.value)
+                    )
 
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: Any) -> None:
         if stream not in self._credit:
@@ -293,4 +293,16 @@ class Sending(QuicConnection):
             buf.push_uint_var(stream.stream_id)
             buf.push_uint_var(stream.max_stream_data_local)
             stream.max_stream_data_local_sent = stream.max_stream_data_local
+            if self._quic_logger is not None and builder.quic_logger_frames is not None:
+                builder.quic_logger_frames.append(
+                    self._quic_logger.encode_max_stream_data_frame(
+                        stream.max_stream_data_local, stream.stream_id
+                    )
+                )
         del self._credit[stream]
+
+
+def _handle_with(handler: Callable[..., None], builder: QuicPacketBuilder, stream: Stream) -> None:
+    """Be told ourselves what becomes of the frame that aioquic has just written."""
+    assert builder._packet is not None
+    builder._packet.delivery_handlers[-1] = (handler, (stream,))

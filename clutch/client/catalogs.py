@@ -1,0 +1,104 @@
+"""Catalogs: what is published in each namespace, said by us; and what others say of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from clutch.client.errors import VoiceError
+from clutch.client.publication import CATALOG as CATALOG_KIND
+from clutch.client.publication import Publication
+from clutch.client.roster import Roster
+from clutch.client.search import Search, has_capability
+from clutch.client.subscription import Subscription
+from clutch.wire.errors import MalformedPacket
+from clutch.wire.loc import PACKAGING
+from clutch.wire.moqt.names import FullTrackName, Namespace
+from clutch.wire.msf import CATALOG, Catalog, CatalogTrack
+from clutch.wire.voice import VoiceForm
+from clutch.wire.voice_catalog import voice_track
+
+_ROLES = {"audio": "audio", "video": "video"}
+
+
+@attrs.define(eq=False)
+class Catalogs:
+    """The track `catalog` of every namespace in which something is published (draft-ietf-moq-msf, 5)."""
+
+    _roster: Roster
+    _publish: Callable[[Namespace, bytes], Publication]
+    """Makes the publication of a catalog."""
+    _subscribe: Callable[[Namespace, bytes], Subscription]
+    """Subscribes to a catalog, from its last group on."""
+    _now_us: Callable[[], int]
+    _own: dict[Namespace, Publication] = attrs.field(init=False, factory=dict)
+    _read: set[Namespace] = attrs.field(init=False, factory=set)
+    """Those of others that are being read."""
+
+    def update(self, namespace: Namespace) -> None:
+        """Say anew what there is in a namespace, or nothing more."""
+        tracks = tuple(
+            _entry(publication)
+            for name, publication in self._roster.publications.items()
+            if name.namespace == namespace and publication.kind is not CATALOG_KIND
+        )
+        own = self._own.get(namespace)
+        if not tracks:
+            if own is not None:
+                del self._own[namespace]
+                own.close()
+        elif own is None and FullTrackName(namespace, CATALOG) in self._roster.publications:
+            pass  # the program has one of its own
+        else:
+            if own is None:
+                own = self._own[namespace] = self._publish(namespace, CATALOG)
+            if not own.over:
+                own.write(Catalog(tracks, self._now_us() // 1000).encode())
+
+    async def look_up(self, search: Search, namespace: Namespace) -> None:
+        """Hand a search what it wants of a catalog, until either ends."""
+        if namespace in self._read or FullTrackName(namespace, CATALOG) in self._roster.subscriptions:
+            return
+        self._read.add(namespace)
+        try:
+            with self._subscribe(namespace, CATALOG) as subscription:
+                await self._follow(search, namespace, subscription)
+        except VoiceError:
+            pass  # there is none, or it is not ours to read
+        finally:
+            self._read.discard(namespace)
+
+    async def _follow(self, search: Search, namespace: Namespace, subscription: Subscription) -> None:
+        catalog: Catalog | None = None
+        async for frame in subscription:
+            if search.over:
+                return
+            try:
+                if frame.keyframe or catalog is None:
+                    catalog = Catalog.parse(frame.payload)
+                else:
+                    catalog = catalog.updated(frame.payload)
+            except MalformedPacket:
+                continue
+            for track in catalog.tracks:
+                self._offer(search, namespace, track)
+
+    def _offer(self, search: Search, namespace: Namespace, track: CatalogTrack) -> None:
+        name = FullTrackName(namespace, track.name.encode())
+        known = name in self._roster.subscriptions or search.full or track.packaging != PACKAGING
+        if not known and track.is_live and has_capability(track.capability or "", search.capability):
+            self._roster.found(search, name, track.capability or "", False)
+
+
+def _entry(publication: Publication) -> CatalogTrack:
+    name = publication.name.name
+    try:
+        return voice_track(name, VoiceForm.of_capability(publication.capability))
+    except ValueError:
+        return CatalogTrack(
+            name.decode(errors="replace"),
+            PACKAGING,
+            role=_ROLES.get(publication.kind.name, "data"),
+            stated_capability=publication.capability or None,
+        )
