@@ -35,6 +35,14 @@ class ConnectionLayer(Protocol):
         """The connection is over, and all on it. The last call."""
 
 
+class Opened(Protocol):
+    """A stream of a `Sender`."""
+
+    stream_id: int
+    face: Any
+    """As for `Sender.keep`."""
+
+
 class Sender(Protocol):
     """QUIC below one session, as the session needs it: what is taken is sent, in its time."""
 
@@ -54,8 +62,8 @@ class Sender(Protocol):
     def max_datagram(self) -> int:
         """Longest datagram, with its framing; 0 if the peer takes none."""
 
-    def get_next_available_stream_id(self, is_unidirectional: bool = False) -> int:
-        """For a stream of ours."""
+    def open_stream(self, data: bytes, *, fin: bool, one_way: bool) -> Opened:
+        """Open one and write to it, however much waits already."""
 
     def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
         """Take it, however much waits already."""

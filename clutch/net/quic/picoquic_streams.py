@@ -24,7 +24,7 @@ _BIDIRECTIONAL, _UNIDIRECTIONAL = 1, 3
 class Pipe:
     """One stream as picoquic has it."""
 
-    number: int
+    stream_id: int
     context: int = 0
     """picoquic's; 0 before there is one, and after."""
     face: Any = None
@@ -93,17 +93,18 @@ class Streams:
         """See `Sender.max_datagram`."""
         return max(0, self._picoquic.max_datagram_of(self.channel.connection) - self.channel.prefix)
 
-    def get_next_available_stream_id(self, is_unidirectional: bool = False) -> int:
-        """See `Sender.get_next_available_stream_id`. picoquic opens the stream with its first data."""
-        pipe = Pipe(next(self._numbers[is_unidirectional]))
-        self._pipes[pipe.number] = pipe
+    def open_stream(self, data: bytes, *, fin: bool, one_way: bool) -> Pipe:
+        """See `Sender.open_stream`."""
+        pipe = Pipe(next(self._numbers[one_way]))
+        self._pipes[pipe.stream_id] = pipe
         if isinstance(self.channel, WebChannel):
             self._creating.append(pipe)
-            self.channel.create(bidirectional=not is_unidirectional)
+            self.channel.create(bidirectional=not one_way)
         else:
             pipe.context = self._picoquic.make_stream()
             self._owned.add(pipe.context)
-        return pipe.number
+        self.send_stream_data(pipe.stream_id, data, fin)
+        return pipe
 
     def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
         """See `Sender.send_stream_data`."""
@@ -115,7 +116,7 @@ class Streams:
             pipe.held += len(data)
             pipe.fin = end_stream
             if pipe.context:
-                self.sent(pipe.number)
+                self.sent(pipe.stream_id)
         self._sending[pipe] = None
 
     def stream_unsent(self, stream_id: int) -> int:
@@ -143,7 +144,7 @@ class Streams:
         step = min(0xFF, DEFAULT_PRIORITY - 128 + 2 * (priority >> 9))
         if pipe is not None and step != DEFAULT_PRIORITY:
             if pipe.context:
-                self.channel.prioritise(pipe.number, step)
+                self.channel.prioritise(pipe.stream_id, step)
             else:
                 pipe.wishes.append(("prioritise", step))
 
@@ -188,11 +189,11 @@ class Streams:
             self.channel.clean()
             return True
         pipe = self._creating.popleft()
-        del self._pipes[pipe.number]
+        del self._pipes[pipe.stream_id]
         if not context:
             return False
         self._pipes[number] = pipe
-        pipe.number, pipe.context = number, context
+        pipe.stream_id, pipe.context = number, context
         if pipe.face is not None:
             pipe.face.number = number
         if not any(wish == "reset" for wish, _ in pipe.wishes):
@@ -256,7 +257,9 @@ class Streams:
             # A stream that is written at once gets as much as it needs.
             pipe.ring = max(_SMALLEST_RING, 1 << (len(data) - 1).bit_length()) if fin and data else _RING
             pipe.ring = min(pipe.ring, _RING)
-        return len(data) <= pipe.ring and self.channel.send(pipe.number, pipe.context, data, fin, pipe.ring)
+        return len(data) <= pipe.ring and self.channel.send(
+            pipe.stream_id, pipe.context, data, fin, pipe.ring
+        )
 
     def _wish(self, pipe: Pipe, wish: str, code: int) -> None:
         if pipe.context:
@@ -266,8 +269,8 @@ class Streams:
 
     def _do(self, pipe: Pipe, wish: str, code: int) -> None:
         if wish == "prioritise":
-            self.channel.prioritise(pipe.number, code)
+            self.channel.prioritise(pipe.stream_id, code)
         elif wish == "reset":
-            self.channel.reset(pipe.number, pipe.context, code)
+            self.channel.reset(pipe.stream_id, pipe.context, code)
         else:
-            self.channel.stop(pipe.number, pipe.context, code)
+            self.channel.stop(pipe.stream_id, pipe.context, code)
