@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from clutch.net.quic.engine import QuicSession, QuicStream
-from clutch.relay.flow import EVERYTHING, Flow, News, Window, opening
+from clutch.relay.flow import DEFAULT_PRIORITY, EVERYTHING, Flow, News, Window, opening, rank
 from clutch.relay.limits import QueueLimits
 from clutch.relay.timers import Timer, Timers
 from clutch.relay.track import Track
@@ -78,10 +78,12 @@ class Downlink:
     timers: Timers = attrs.field(repr=False)
     forward: bool = True
     window: Window = EVERYTHING
-    priority: int = 128
+    priority: int = DEFAULT_PRIORITY
     """The subscriber's, 0 (first) to 255."""
-    publisher_priority: int = 128
+    publisher_priority: int = DEFAULT_PRIORITY
     """The track's, for subgroups that have none of their own."""
+    newest_first: bool = False
+    """Of groups that wait (GROUP_ORDER)."""
     timeout_s: float | None = None
     """What waits longer than this is given up (DELIVERY_TIMEOUT)."""
     track: Track | None = None
@@ -166,7 +168,7 @@ class Downlink:
             return
         self.streams += 1
         priority = self.publisher_priority if flow.priority is None else flow.priority
-        stream.prioritise((1 + self.priority) << 8 | priority)  # behind all that is not objects
+        stream.prioritise(rank(self.priority, priority, flow.group, newest_first=self.newest_first))
         if flow.finished:
             self._written.append(Written(stream, len(data), flow))
             self._bytes += len(data)

@@ -12,13 +12,13 @@ from clutch.auth.grants import Grant
 from clutch.net.moqt.handler import UpdateAnswer
 from clutch.relay.downlink import Downlink
 from clutch.relay.errors import RequestRefused
-from clutch.relay.flow import Window
+from clutch.relay.flow import DEFAULT_PRIORITY, Window
 from clutch.relay.track import Track
 from clutch.wire.moqt.codes import DoneStatus, RequestError, SessionError
 from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.messages import RequestError_
 from clutch.wire.moqt.names import FullTrackName, Namespace
-from clutch.wire.moqt.parameters import Parameters
+from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.properties import PropertyType
 from clutch.wire.moqt.session_books import Refusal
 from clutch.wire.moqt.session_request import Answer, Request, State, merged
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from clutch.relay.peer import Peer
 
 log = structlog.get_logger(__name__)
-
-_DEFAULT_PRIORITY = 128
 
 
 @attrs.define(eq=False)
@@ -148,8 +146,10 @@ class Subscription:
         downlink.forward = parameters.forward is not False
         priority = parameters.subscriber_priority
         default = properties.number(PropertyType.DEFAULT_PUBLISHER_PRIORITY)
-        downlink.priority = _DEFAULT_PRIORITY if priority is None else priority
-        downlink.publisher_priority = _DEFAULT_PRIORITY if default is None else default
+        order = parameters.group_order or properties.number(PropertyType.DEFAULT_PUBLISHER_GROUP_ORDER)
+        downlink.priority = DEFAULT_PRIORITY if priority is None else priority
+        downlink.publisher_priority = DEFAULT_PRIORITY if default is None else default
+        downlink.newest_first = order == GroupOrder.DESCENDING
         timeouts_ms = (
             parameters.delivery_timeout_ms,
             parameters.subgroup_delivery_timeout_ms,
