@@ -7,7 +7,7 @@ import pytest
 import native
 from clutch.node.doctor import Feature, Findings, State, available, features, probe
 
-NAMES = ["native", "twin", "udp", "io_uring", "af_xdp", "opus", "srtp", "steering", "quic"]
+NAMES = ["native", "twin", "udp", "io_uring", "af_xdp", "opus", "srtp", "steering", "quic", "picoquic"]
 AGREES = {"io_uring": "", "af_xdp": "", "steering": ""}
 REFUSES = {
     "io_uring": "Function not implemented",
