@@ -185,6 +185,8 @@ class Talk:
     def _decode(self, payload: bytes) -> bytes:
         assert self._decoder is not None
         if self._private is None:
+            # Some publishers put the block in front, some do not, and nothing says which (LOC-04 section 2);
+            # that audio begins with the bytes of an empty one is very unlikely.
             self._private = payload.startswith(EMPTY_BLOCK)
         try:
             return self._decoder.decode(read_frame(NONE, payload, private=self._private).payload)
