@@ -79,8 +79,8 @@ class Carrier(Protocol):
         """What to ask for, on a client."""
 
     refused: bool
-    """Set when a write was refused: `ConnectionLayer.sent` is called after the next packets, until a call
-    leaves it False."""
+    """Set when a write was refused, or a session ends that is not the whole connection:
+    `ConnectionLayer.sent` is called after the next packets, until a call leaves it False."""
 
     def touch(self) -> None:
         """There is something to send, or a session to finish: before the turn of the loop ends."""
