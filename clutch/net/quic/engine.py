@@ -234,6 +234,9 @@ class Limits:
     session_unread: int = 4 << 20
     """Received and not deliverable yet: out of order, or early for their session."""
     datagrams_unsent: int = 64 << 10
+    backlog: int = 8_192
+    """Events of all sessions that wait to be handled, of an engine that cannot leave them to the kernel;
+    beyond it who sent most is closed."""
     idle_s: float = 30.0
     handshake_s: float = 10.0
 
