@@ -18,7 +18,7 @@ from clutch.media.resample import Resampler, to_samples, to_wave
 from clutch.wire.voice import Codec, VoiceForm
 
 FRAME_MS = 20
-_OPUS = native.OpusOptions(complexity=5)
+PLAIN_OPUS = native.OpusOptions()
 _ENCODE = {Codec.G711_ULAW: g711.encode_ulaw, Codec.G711_ALAW: g711.encode_alaw}
 _DECODE = {Codec.G711_ULAW: g711.decode_ulaw, Codec.G711_ALAW: g711.decode_alaw}
 
@@ -45,6 +45,7 @@ class VoiceEncoder:
     """
 
     form: VoiceForm
+    _opus: native.OpusOptions = PLAIN_OPUS
     _rate_hz: int = 0
     _encode: Callable[[bytes], bytes] = bytes
 
@@ -58,7 +59,7 @@ class VoiceEncoder:
         Raises `native.MediaError` (ENOTSUP) for what the build cannot code: see `can_code`.
         """
         if rate_hz != self._rate_hz:
-            self._encode = _encoder(self.form, rate_hz)
+            self._encode = _encoder(self.form, rate_hz, self._opus)
             self._rate_hz = rate_hz
         return self._encode(pcm)
 
@@ -122,9 +123,9 @@ class VoiceDecoder:
         return b"".join(self._resample(pcm[at : at + size]) for at in range(0, whole, size))
 
 
-def _encoder(form: VoiceForm, rate_hz: int) -> Callable[[bytes], bytes]:
+def _encoder(form: VoiceForm, rate_hz: int, opus: native.OpusOptions) -> Callable[[bytes], bytes]:
     if form.codec is Codec.OPUS:
-        return native.Codec("opus", rate_hz, _OPUS).encode
+        return native.Codec("opus", rate_hz, opus).encode
     resample = _resampler(rate_hz, form.rate_hz) if rate_hz != form.rate_hz else bytes
     code = _ENCODE.get(form.codec)
     if code is not None:

@@ -47,8 +47,12 @@ from clutch.node.quality import summarise
 from clutch.node.services import start_service
 from clutch.node.tracks import CallTracks
 from clutch.record.wav import prove_writable, record_wav, thread_writer
+from native import OpusOptions
 
 log = structlog.get_logger(__name__)
+
+SIDS_SHOWN = 100
+"""Of how many calls, the latest ones, the status names the sid."""
 
 _GOODBYE_S = 1.0
 """How long the peers of the relay have to go by themselves."""
@@ -81,7 +85,8 @@ class Node:
 
     def __attrs_post_init__(self) -> None:
         self.journal = Journal(self._quality)
-        self._tracks = CallTracks(self.moqt.relay)
+        opus = self.config.opus
+        self._tracks = CallTracks(self.moqt.relay, OpusOptions(opus.bitrate, opus.complexity))
         sip = self.config.sip
         binds = [
             Bind(transport, sip.host, sip.port, sip.public_address)
@@ -101,6 +106,7 @@ class Node:
         return {
             "version": __version__,
             "calls": len(self.calls),
+            "sids": [call.sid for call in self.calls.all()[-SIDS_SHOWN:]],
             "tasks": trio.lowlevel.current_statistics().tasks_living,
             "fds": len(os.listdir("/proc/self/fd")),
             "media": self.plane.backend,

@@ -15,8 +15,9 @@ import attrs
 import structlog
 import trio
 
+import native
 from actors import FRAME_MS, CallAudio, LossyReceiver, MediaFrame
-from clutch.net.voice import VoiceEncoder, can_code
+from clutch.net.voice import PLAIN_OPUS, VoiceEncoder, can_code
 from clutch.node.speaking import Speaking
 from clutch.relay import Claim, Decision, LocalPublication, Offer, Relay, RequestRefused
 from clutch.wire.moqt.codes import RequestError
@@ -40,13 +41,14 @@ class CallTracks:
     """Puts the audio of every call on a relay."""
 
     _relay: Relay
+    _opus: native.OpusOptions = PLAIN_OPUS
     _now_us: Callable[[], int] = unix_us
 
     async def run(self, audio: CallAudio) -> None:
         """See `TracksPort.run`."""
         async with trio.open_nursery() as nursery:
             with (
-                Hearing(self._relay, audio, self._now_us) as hearing,
+                Hearing(self._relay, audio, self._opus, self._now_us) as hearing,
                 Speaking(self._relay, audio, nursery) as speaking,
             ):
                 hearing.begin()
@@ -69,6 +71,7 @@ class Hearing:
 
     _relay: Relay
     _audio: CallAudio
+    _opus: native.OpusOptions
     _now_us: Callable[[], int]
     _tracks: dict[VoiceForm, _Track] = attrs.field(factory=dict)
     _claim: Claim | None = None
@@ -138,7 +141,7 @@ class Hearing:
             self._publish(form)
 
     def _publish(self, form: VoiceForm) -> None:
-        track = self._tracks[form] = _Track(VoiceEncoder(form))
+        track = self._tracks[form] = _Track(VoiceEncoder(form, self._opus))
         name = FullTrackName(self._namespace, form.track)
         try:
             track.publication = self._relay.publish(

@@ -24,7 +24,8 @@ class CachedGroup:
 
     number: int
     arrived: float
-    flows: list[Flow] = attrs.field(factory=list)
+    flows: dict[tuple[bool, int], Flow] = attrs.field(factory=dict)
+    """By whether it is a datagram, and its subgroup; a piece that broke off has a key of its own."""
     cost: int = 0
     final: int | None = None
     """The last object that there is, if that is known."""
@@ -39,7 +40,7 @@ class CachedGroup:
     @property
     def settled(self) -> bool:
         """All that was begun of it is here."""
-        return not self.cut and all(flow.finished for flow in self.flows)
+        return not self.cut and all(flow.finished for flow in self.flows.values())
 
 
 @attrs.define(eq=False)
@@ -109,14 +110,17 @@ class Cache:
             while len(self.groups) > self._total.limits.groups:
                 self.forget(self._oldest())
             self.expire()
-        group.flows.append(flow)
+        broken = group.flows.pop((flow.datagram, flow.subgroup), None)
+        if broken is not None:
+            group.flows[False, -id(broken)] = broken
+        group.flows[flow.datagram, flow.subgroup] = flow
 
     def grew(self, flow: Flow, item: Object) -> None:
         """An object was put at the end of a flow."""
         self._total.objects += 1
         group = self.groups.get(flow.group)
-        if group is None:  # it was forgotten while it went on
-            del flow.objects[:-1]
+        if group is None or group.flows.get((flow.datagram, flow.subgroup)) is not flow:
+            del flow.objects[:-1]  # it was forgotten while it went on
             return
         cost = _cost(item)
         group.cost += cost
@@ -125,8 +129,8 @@ class Cache:
         limit = self._total.limits.track_bytes
         while self.cost > limit and len(self.groups) > 1:
             self.forget(self._oldest())
-        while self.cost > limit and len(flow.objects) > 1:
-            self._cut(group, flow)
+        while self.cost > limit and group.number in self.groups and self._cut(group, flow):
+            pass
 
     def forget(self, group: CachedGroup) -> None:
         """Drop a group; its flows live on where they are still under way."""
@@ -150,18 +154,26 @@ class Cache:
     def flow(self, group: int, subgroup: int) -> Flow | None:
         """The subgroup, the newest piece of it if there are several; None if it is not here."""
         cached = self.groups.get(group)
-        flows = reversed(cached.flows) if cached else iter(())
-        return next((flow for flow in flows if flow.subgroup == subgroup and not flow.datagram), None)
+        return None if cached is None else cached.flows.get((False, subgroup))
 
     def _oldest(self) -> CachedGroup:
         return next(iter(self.groups.values()))
 
-    def _cut(self, group: CachedGroup, flow: Flow) -> None:
-        cost = _cost(flow.objects.pop(0))
+    def _cut(self, group: CachedGroup, newest: Flow) -> bool:
+        """Throw away the oldest flow of a group, or the oldest object of its only one, if there is one."""
+        key, oldest = next(iter(group.flows.items()))
+        if oldest is not newest:
+            del group.flows[key]
+            cost = sum(map(_cost, oldest.objects))
+        elif len(newest.objects) > 1:
+            cost = _cost(newest.objects.pop(0))
+        else:
+            return False
         group.cut = True
         group.cost -= cost
         self.cost -= cost
         self._total.cost -= cost
+        return True
 
 
 def _cost(item: Object) -> int:

@@ -2,7 +2,7 @@
 
 Objects are written as they come; there is no queue here but the engine's, and this bounds what is in it. A
 subscriber that is too far behind loses all that waits, and goes on at the next group; if that happens again
-and again without its catching up, the subscription ends (TOO_FAR_BEHIND). Nobody else notices.
+and again, the subscription ends (TOO_FAR_BEHIND). Nobody else notices.
 """
 
 from __future__ import annotations
@@ -89,10 +89,8 @@ class Downlink:
     """The largest object when forwarding began: where a joining FETCH ends."""
     streams: int = 0
     """Data streams that were opened."""
-    resets: int = 0
-    """Of these, how many were reset; their headers may never arrive."""
     skips: int = 0
-    """In a row."""
+    """Since it last kept up for a while."""
     _from_group: int = 0
     """Nothing of earlier groups is begun."""
     _skipped_at: float = 0.0
@@ -224,7 +222,8 @@ class Downlink:
             self._bytes -= written.popleft().size
         unsent = self._unsent() if written or self._lanes else 0
         if not unsent:
-            self.skips = 0
+            if self.skips and news.flow.arrived - self._skipped_at > self.limits.patience_s:
+                self.skips = 0
             return True
         size = sum(len(item.payload) for item in news.objects)
         if len(written) < self.limits.streams and unsent + size <= self.limits.unsent_bytes:
@@ -294,7 +293,6 @@ class Downlink:
 
     def _reset_stream(self, stream: QuicStream, code: int) -> None:
         stream.reset(self.draft.reset_codes.to_wire(code))
-        self.resets += 1
 
     def _stop(self) -> None:
         self._written.clear()

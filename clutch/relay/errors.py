@@ -22,8 +22,8 @@ class RequestRefused(RelayError):
 
     @property
     def name(self) -> str:
-        """Of the code."""
-        return self.code.name if isinstance(self.code, RequestError) else hex(self.code)
+        """Of the code; ``UNKNOWN`` if nobody knows it."""
+        return self.code.name if isinstance(self.code, RequestError) else "UNKNOWN"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"

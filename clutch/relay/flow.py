@@ -30,6 +30,7 @@ class Flow:
 
     group: int
     subgroup: int
+    """Of a datagram, the object."""
     arrived: float
     """When the first object came, in Trio's time."""
     priority: int | None = None

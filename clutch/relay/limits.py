@@ -28,9 +28,9 @@ class QueueLimits:
     """Data streams that wait to be sent; of voice, each is a group."""
     unsent_bytes: int = 1 << 20
     skips: int = 50
-    """That often in a row, without catching up, and the subscription ends (TOO_FAR_BEHIND)."""
+    """More often than that, and the subscription ends (TOO_FAR_BEHIND)."""
     patience_s: float = 5.0
-    """And so it does if the next group takes that long to come."""
+    """After this time without a skip all are forgiven. If the next group takes that long, it ends as well."""
 
 
 @attrs.frozen

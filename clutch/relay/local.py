@@ -20,7 +20,7 @@ from clutch.wire.moqt.names import FullTrackName
 from clutch.wire.moqt.parameters import Filter
 from clutch.wire.moqt.properties import NONE, Properties
 
-TrackKind: TypeAlias = Literal["audio", "video", "frame", "text"]
+TrackKind: TypeAlias = Literal["audio", "video", "frame", "datagram", "text"]
 
 TIMESTAMP = 0x10
 """LOC-04's object property: microseconds, unless `TIMESCALE` says otherwise."""
@@ -47,8 +47,9 @@ class TrackObject:
 class LocalPublication:
     """A track that this process publishes. Everything is synchronous; nothing waits and nothing is refused.
 
-    How objects are grouped is the kind's: `audio` and `frame`: each a group of its own; `video`: a group from
-    each keyframe; `text`: one group, in order.
+    How objects are grouped is the kind's: `audio` and `frame`: each a group of its own; `datagram`: the same,
+    and lost if it does not fit into a datagram at once; `video`: a group from each keyframe; `text`: one
+    group, in order.
     """
 
     name: FullTrackName
@@ -85,13 +86,20 @@ class LocalPublication:
         if self._closed:
             return
         properties = Properties(((TIMESTAMP, timestamp_us),))
-        alone = self.kind in ("audio", "frame")
+        alone = self.kind not in ("video", "text")
         flow = None if alone or (keyframe and self.kind == "video") else self._flow
         number = 0
         if flow is None:
             self._finish_group()
             flow = self._track.begin(
-                Flow(self._group, 0, trio.current_time(), priority, closes_group=self.kind != "text")
+                Flow(
+                    self._group,
+                    0,
+                    trio.current_time(),
+                    priority,
+                    closes_group=self.kind != "text",
+                    datagram=self.kind == "datagram",
+                )
             )
             self._group += 1
             self._flow = None if alone else flow

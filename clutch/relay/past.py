@@ -113,7 +113,7 @@ def _whole(track: Track, group: CachedGroup) -> bool:
 def _objects(group: CachedGroup, wanted: Range) -> list[tuple[Flow, Object]]:
     found = {
         item.id: (flow, item)
-        for flow in group.flows
+        for flow in group.flows.values()
         for item in flow.objects
         if not item.status and wanted.start <= (group.number, item.id) <= wanted.last
     }

@@ -92,7 +92,7 @@ class Peer:
         self.roles.pop(request, None)
         self.router.counters.refused[error.name] += 1
         if error.code == RequestError.UNAUTHORIZED:
-            log.info("request refused", session=self.number, kind=request.kind.value, reason=str(error))
+            log.info("relay.refused", session=self.number, kind=request.kind.value, reason=str(error))
         self.session.reject(request, error.code, error.reason, error.retry_ms)
 
     def check(self) -> None:
@@ -277,7 +277,6 @@ class Peer:
         return grant
 
     def _turn_away(self, error: TokenError) -> None:
-        log.info("session turned away", session=self.number, peer=self.session.quic.peer, reason=str(error))
         self.session.close(_SESSION_ERRORS[error.kind], str(error))
 
 

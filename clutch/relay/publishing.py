@@ -116,7 +116,7 @@ class Publication:
     def malformed(self, reason: str) -> None:
         """It broke the rules of a track: nothing of it is taken any more."""
         self.peer.router.counters.malformed += 1
-        log.info("track malformed", session=self.peer.number, track=str(self.name), reason=reason)
+        log.info("relay.malformed", session=self.peer.number, track=str(self.name), reason=reason)
         self._cancel(ResetCode.MALFORMED_TRACK)
         self._detach(DoneStatus.MALFORMED_TRACK, reason)
 

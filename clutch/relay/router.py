@@ -144,7 +144,7 @@ class Router:
         try:
             sink.joined(track)
         except Exception:
-            log.exception("a subscriber failed", track=str(track.name))
+            log.exception("relay.failed", track=str(track.name))
             track.sinks.pop(sink, None)
             sink.failed()
         track.weigh()

@@ -68,8 +68,11 @@ class Subscription:
 
     def answered(self, message: Answer) -> None:
         """The peer has answered our PUBLISH."""
+        track = self.peer.router.tracks.get(self.name)
         if isinstance(message, RequestError_):
             self._forget()
+        elif track is None or not track.live or track.number != self.request.alias:
+            self._refuse(RequestError.DOES_NOT_EXIST, "the track has ended")
         else:
             self.start(0)
 
@@ -105,7 +108,7 @@ class Subscription:
         self._forget()
         if status is DoneStatus.TOO_FAR_BEHIND:
             self.peer.router.counters.too_far_behind += 1
-            log.info("subscriber too slow", session=self.peer.number, track=str(self.name))
+            log.info("relay.too_slow", session=self.peer.number, track=str(self.name))
         self.peer.session.finish(self.request, status, reason, downlink.streams)
 
     def skipped(self) -> None:

@@ -10,16 +10,21 @@ from collections.abc import Callable
 import attrs
 import trio
 
+_MANY = 100
+
 
 @attrs.define(eq=False)
 class Timer:
     """One deadline. Cancelling is idempotent and costs nothing."""
 
     call: Callable[[], None] | None
+    _timers: Timers = attrs.field(repr=False)
 
     def cancel(self) -> None:
         """It does not fire any more."""
-        self.call = None
+        if self.call is not None:
+            self.call = None
+            self._timers.cancelled()
 
 
 @attrs.define(eq=False)
@@ -29,11 +34,13 @@ class Timers:
     _now: Callable[[], float] = trio.current_time
     _heap: list[tuple[float, int, Timer]] = attrs.field(factory=list)
     _order: itertools.count[int] = attrs.field(factory=itertools.count)
+    _dead: int = 0
+    """How many in the heap are cancelled."""
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Call it once, that many seconds from now."""
-        timer = Timer(call)
+        timer = Timer(call, self)
         entry = (self._now() + seconds, next(self._order), timer)
         heapq.heappush(self._heap, entry)
         if self._heap[0] is entry:
@@ -44,6 +51,14 @@ class Timers:
     def waiting(self) -> int:
         """How many are not cancelled and not fired; for tests."""
         return sum(timer.call is not None for _, _, timer in self._heap)
+
+    def cancelled(self) -> None:
+        """For `Timer`: so that those who come and go at once leave nothing behind for long."""
+        self._dead += 1
+        if self._dead > _MANY and 2 * self._dead > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].call is not None]
+            heapq.heapify(self._heap)
+            self._dead = 0
 
     async def run(self) -> None:
         """Fire until cancelled."""
@@ -58,6 +73,8 @@ class Timers:
         while self._heap and (self._heap[0][2].call is None or self._heap[0][0] <= now):
             timer = heapq.heappop(self._heap)[2]
             call, timer.call = timer.call, None
-            if call is not None:
+            if call is None:
+                self._dead -= 1
+            else:
                 call()
         return self._heap[0][0] if self._heap else math.inf

@@ -190,7 +190,7 @@ class Track:
             try:
                 sink.take(news)
             except Exception:
-                log.exception("a subscriber failed", track=str(self.name))
+                log.exception("relay.failed", track=str(self.name))
                 self.sinks.pop(sink, None)
                 sink.failed()
 

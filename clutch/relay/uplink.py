@@ -49,14 +49,12 @@ class Uplink:
         track, item = self.track, datagram
         track.check(item.group, item.id)
         group = track.cache.groups.get(item.group)
-        if group is not None and any(
-            flow.datagram and flow.objects[0].id == item.id for flow in group.flows if flow.objects
-        ):
+        if group is not None and (True, item.id) in group.flows:
             return  # of another publisher
         flow = track.begin(
             Flow(
                 item.group,
-                0,
+                item.id,
                 trio.current_time(),
                 item.priority,
                 closes_group=item.end_of_group,
@@ -68,7 +66,7 @@ class Uplink:
     def close(self) -> None:
         """It sends no more: what was under way breaks off, the owners of the namespace are told."""
         for feed in tuple(self.feeds):
-            feed.end(ResetCode.CANCELLED)
+            feed.drop()
         release(self._decisions)
 
 
@@ -86,6 +84,8 @@ class Feed:
     _flow: Flow | None = None
     _shared: bool = False
     """Another publisher sends the same subgroup, or has."""
+    _last: int = -1
+    """The last object of this stream."""
     _heard: int = -1
     """The last object that came before a break."""
 
@@ -102,16 +102,21 @@ class Feed:
 
     def end(self, code: int | None) -> None:
         """Nothing more comes: it is complete (None), or was reset. Raises `MalformedTrack`."""
+        if self._flow is not None or self._pending:
+            self._pass_on(finish=code is None, broken=code)
         self._uplink.feeds.pop(self, None)
-        if self._flow is None and not self._pending:
-            return
-        self._pass_on(finish=code is None, broken=code)
+
+    def drop(self) -> None:
+        """Nothing more is taken of it."""
+        self._pending.clear()
+        self.end(ResetCode.CANCELLED)
 
     def _pass_on(self, *, finish: bool, broken: int | None) -> None:
         objects, self._pending = self._pending, []
         track = self._uplink.track
         if objects:
-            track.check(self._header.group, objects[-1].id)
+            self._last = objects[-1].id
+            track.check(self._header.group, self._last)
         flow = self._flow
         if flow is None:
             flow = self._begin(objects[0].id)
@@ -119,6 +124,8 @@ class Feed:
             objects = self._unheard(flow, objects)
         if flow.over:
             return
+        if finish and flow.last is not None and flow.last.object < self._last and not objects:
+            finish, broken = False, ResetCode.CANCELLED  # it has left a gap
         if broken is not None:
             flow.feeds -= 1
             if flow.feeds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import attrs
@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.call import Call, Calls, Speaker
+from actors.call import Call, Calls, Cause, Party, Reason, Speaker
 from actors.runtime import ChildSpec, open_system
 from actors.testing import (
     FakeMedia,
@@ -34,12 +34,14 @@ from clutch.relay import LocalSubscription, OpenGate, PublishAttempt, Relay, Req
 from clutch.relay.claims import Decision
 from clutch.relay.router import release
 from clutch.relay.track import CAPABILITY_PROPERTY
+from clutch.wire.loc import EMPTY_BLOCK
 from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName
 from clutch.wire.moqt.properties import NONE, Properties
 from clutch.wire.msf import CATALOG, Catalog
 from clutch.wire.voice import DEFAULT_FORM, Codec, Direction, VoiceForm, call_namespace
 from tests.interop.sound import compare
+from tests.relay.world import World
 
 PCM = VoiceForm(Codec.PCM16, 8000)
 FRAME = 320
@@ -112,7 +114,7 @@ class Scene:
 
     def call(self, **more: Any) -> tuple[Call, FakeStream]:
         more = {"agents": None, **more}
-        call, _, stream = self.stage.call(tracks=CallTracks(self.relay, lambda: UNIX_US), **more)
+        call, _, stream = self.stage.call(tracks=CallTracks(self.relay, now_us=lambda: UNIX_US), **more)
         return call, stream
 
 
@@ -200,7 +202,7 @@ async def test_the_catalog_lists_every_form(autojump_clock: MockClock, scene: Sc
     scene.call()
     await trio.sleep(0.1)
     track = scene.relay.router.tracks[FullTrackName(call_namespace("s1", "uplink"), CATALOG)]
-    ((flow,),) = (group.flows for group in track.cache.groups.values())
+    ((flow,),) = (group.flows.values() for group in track.cache.groups.values())
     catalog = Catalog.parse(flow.objects[0].payload)
     assert catalog.generated_at_ms == UNIX_US // 1000
     for entry in catalog.tracks:
@@ -342,6 +344,85 @@ async def test_a_sender_in_a_hurry_does_not_make_the_talk_late(
     await trio.sleep(0.04)
     assert 200 <= stream.queued_ms <= 320
     app.close()
+
+
+async def test_an_app_may_put_an_empty_block_of_properties_in_front(
+    autojump_clock: MockClock, scene: Scene
+) -> None:
+    _, stream = scene.call()
+    await trio.sleep(0.1)
+    app = App(scene.relay).publish()
+    await app.say(*(EMPTY_BLOCK + level * 160 for level in (b"\1\0", b"\2\0")), b"no block")
+    await trio.sleep(0.1)
+    assert b"\1\0" * 160 + b"\2\0" * 160 + bytes(320) in stream.heard
+    app.close()
+
+
+DOWNLINK = FullTrackName(call_namespace("s1", "downlink"), PCM.track)
+
+
+@pytest.fixture(params=["moqt-18", "moqt-16"])
+def world(request: pytest.FixtureRequest, scene: Scene) -> Iterator[World]:
+    """Peers of the relay."""
+    world = World(scene.relay, request.param)
+    yield world
+    world.close()
+
+
+async def test_peers_take_turns(autojump_clock: MockClock, scene: Scene, world: World) -> None:
+    call, stream = scene.call()
+    await trio.sleep(0.1)
+    one, two = world.connect(), world.connect()
+    track = one.publish(DOWNLINK)
+    two.session.publish(DOWNLINK)
+    refusal = two.answer()
+    assert (refusal.code, refusal.retry_ms) == (RequestError.UNINTERESTED, 1000)
+    one.send(track, 7, b"\1\0" * 160)
+    world.settle()
+    one.leave()
+    track = two.publish(DOWNLINK)
+    two.send(track, 7, b"\2\0" * 160)
+    await world.later(0.2)
+    assert b"\2\0" * 160 in stream.heard
+    assert call.downlink.speakers == [Speaker.APP]
+    call.hangup(Cause(Reason.NORMAL, Party.NODE))
+    await call.wait()
+    assert len(two.take("cancelled")) == 1
+
+
+async def test_who_came_before_the_call_is_heard(
+    autojump_clock: MockClock, scene: Scene, world: World
+) -> None:
+    one, two = world.connect(), world.connect()
+    track = one.publish(DOWNLINK)
+    two.publish(FullTrackName(DOWNLINK.namespace, b"audio.g711_ulaw"))
+    _, stream = scene.call()
+    await world.later(0.1)
+    assert len(two.take("cancelled")) == 1
+    one.send(track, 1, b"\1\0" * 160)
+    await world.later(0.2)
+    assert b"\1\0" * 160 in stream.heard
+
+
+@opus
+async def test_a_publisher_of_the_namespace_is_asked(
+    autojump_clock: MockClock, scene: Scene, world: World
+) -> None:
+    call, stream = scene.call()
+    await trio.sleep(0.1)
+    peer = world.connect()
+    peer.announce(FullTrackName(DOWNLINK.namespace, b"audio"), serve=False)
+    asked = peer.asked()
+    peer.session.accept(asked)
+    world.settle()
+    assert call.downlink.speakers == [Speaker.APP]
+    encoder, said = VoiceEncoder(DEFAULT_FORM), speech(0.5)
+    for group, at in enumerate(range(0, len(said), FRAME)):
+        peer.send(asked, group, encoder.encode(said[at : at + FRAME], 8000))
+        await world.later(0.02)
+    await trio.sleep(0.2)
+    sent, got = (Sound(np.frombuffer(bytes(data), np.int16), 8000) for data in (said, stream.heard))
+    assert compare(sent, got).correlation > 0.9
 
 
 async def _with_relay(trial: Trial, play: Play) -> None:

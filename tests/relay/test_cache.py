@@ -7,7 +7,8 @@ from trio.testing import MockClock
 
 from clutch.relay import LocalPublication, Relay
 from clutch.relay.cache import Cache
-from clutch.relay.flow import OBJECT_OVERHEAD_BYTES
+from clutch.relay.flow import OBJECT_OVERHEAD_BYTES, Flow
+from clutch.wire.moqt.data import Object
 from clutch.wire.moqt.names import FullTrackName
 from tests.relay.conftest import AUDIO, OTHER
 
@@ -22,7 +23,7 @@ def _check(relay: Relay) -> None:
     for cache in caches:
         groups = cache.groups.values()
         for group in groups:
-            items = [item for flow in group.flows for item in flow.objects]
+            items = [item for flow in group.flows.values() for item in flow.objects]
             assert group.cost == sum(len(item.payload) + OBJECT_OVERHEAD_BYTES for item in items)
         assert cache.cost == sum(group.cost for group in groups)
     assert relay.router.cached.cost == sum(cache.cost for cache in caches)
@@ -87,9 +88,24 @@ async def test_a_conversation_is_cut_at_its_front(autojump_clock: MockClock, rel
     (group,) = _cache(relay).groups.values()
     assert group.cut
     assert _cache(relay).cost <= 20_000
-    assert group.flows[0].objects[-1].id == 999
+    assert next(iter(group.flows.values())).objects[-1].id == 999
     _check(relay)
     text.close()
+
+
+async def test_a_group_of_many_flows_is_cut_at_its_front(autojump_clock: MockClock, relay: Relay) -> None:
+    publication = relay.publish(AUDIO)
+    track = relay.router.tracks[AUDIO]
+    for datagram in (False, True):
+        for number in range(500):
+            flow = track.begin(Flow(7, number, trio.current_time(), datagram=datagram))
+            track.append(flow, (Object(number, bytes(80)),), finish=True)
+        (group,) = [group for group in _cache(relay).groups.values() if group.number == 7]
+        assert group.cut
+        assert len(group.flows) < 40
+        assert _cache(relay).cost <= 20_000
+        _check(relay)
+    publication.close()
 
 
 async def test_it_stays_the_same_for_hours(autojump_clock: MockClock, relay: Relay) -> None:

@@ -86,6 +86,21 @@ async def test_who_catches_up_is_forgiven(autojump_clock: MockClock, stage: Stag
         slow.pair.server.credit = EVERYTHING
         publisher.send(track, 10 * round_ + 6, b"x")
         assert _groups(slow) == [10 * round_ + group for group in (4, 5, 6)]
+        await world.later(6)
+
+
+async def test_who_never_does_for_long_is_not(autojump_clock: MockClock, stage: Stage) -> None:
+    world, publisher, slow, _ = stage
+    track = publisher.publish(AUDIO)
+    slow.subscribe(AUDIO)
+    group = 0
+    while world.relay.snapshot()["subscribers"]:
+        slow.pair.server.credit = 60  # for two of four objects
+        for _ in range(4):
+            publisher.send(track, group, bytes(25))
+            await world.later(0.02)
+            group += 1
+    assert 12 < group < 60
 
 
 async def test_bytes_count_as_well(autojump_clock: MockClock, stage: Stage) -> None:

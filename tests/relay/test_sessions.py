@@ -8,7 +8,14 @@ from trio.testing import MockClock
 from clutch.relay import Relay
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import DoneStatus, RequestError
-from clutch.wire.moqt.data import ObjectDatagram, encode_datagram
+from clutch.wire.moqt.data import (
+    Object,
+    ObjectDatagram,
+    SubgroupHeader,
+    encode_datagram,
+    encode_object,
+    encode_subgroup_header,
+)
 from clutch.wire.moqt.names import Location
 from clutch.wire.moqt.parameters import Filter, FilterType, Parameters
 from clutch.wire.moqt.properties import Properties
@@ -218,6 +225,19 @@ async def test_a_datagram_stays_one(autojump_clock: MockClock, world: World) -> 
     assert came._replace(track_alias=0) == sent._replace(track_alias=0)
 
 
+async def test_from_this_process_as_datagrams(autojump_clock: MockClock, world: World) -> None:
+    subscriber = world.connect()
+    publication = world.relay.publish(AUDIO, kind="datagram")
+    subscriber.subscribe(AUDIO)
+    publication.write(b"now", timestamp_us=5, priority=3)
+    publication.write(bytes(5_000), timestamp_us=6)  # too long for one
+    publication.write(b"then", timestamp_us=7)
+    now, then = [datagram for _, datagram in subscriber.take("datagram")]
+    assert (now.payload, now.priority, now.end_of_group) == (b"now", 3, True)
+    assert (then.payload, then.group - now.group) == (b"then", 2)
+    publication.close()
+
+
 async def test_to_oneself(autojump_clock: MockClock, world: World) -> None:
     peer = world.connect()
     track = peer.publish(AUDIO)
@@ -270,6 +290,23 @@ async def test_two_publishers_are_one_track(autojump_clock: MockClock, world: Wo
     two.send(second, 3, b"3")
     assert subscriber.objects() == [(3, 0, b"3")]
     assert subscriber.take("finished") == []
+
+
+async def test_a_gap_is_not_papered_over(autojump_clock: MockClock, world: World) -> None:
+    one, two, subscriber = world.connect(), world.connect(), world.connect()
+    first, second = one.publish(AUDIO), two.publish(AUDIO)
+    subscriber.subscribe(AUDIO)
+    one.send(first, 1, b"0", fin=False)
+    world.settle()
+    head = SubgroupHeader(second.alias or 0, 1)
+    late = encode_subgroup_header(two.session.draft, head) + encode_object(
+        two.session.draft, head, Object(5, b"5")
+    )
+    two.session.open_subgroup(second, late, fin=True)
+    world.settle()
+    one.leave()
+    assert subscriber.objects() == [(1, 0, b"0")]
+    assert len([code for _, code in subscriber.take("subgroup_ended") if code is not None]) == 1
 
 
 async def test_another_publisher_goes_on_where_one_broke_off(autojump_clock: MockClock, world: World) -> None:

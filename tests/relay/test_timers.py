@@ -9,6 +9,20 @@ import trio
 from clutch.relay.timers import Timers
 
 
+async def test_those_who_come_and_go_leave_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    timers = Timers()
+    fired: list[int] = []
+    last = timers.after(50, partial(fired.append, 1))
+    for _ in range(10_000):
+        timers.after(60, fired.clear).cancel()
+    assert len(timers._heap) < 250
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        await trio.sleep(100)
+        nursery.cancel_scope.cancel()
+    assert (fired, timers.waiting, last.call) == ([1], 0, None)
+
+
 async def test_in_order_of_time(autojump_clock: trio.testing.MockClock) -> None:
     timers = Timers()
     fired: list[tuple[str, float]] = []

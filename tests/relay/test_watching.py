@@ -161,6 +161,21 @@ async def test_a_track_that_ends_before_the_answer(autojump_clock: MockClock, wo
     assert [request.name for request, _ in watcher.take("finished")] == [AUDIO]
 
 
+async def test_a_track_that_is_another_one_by_then(autojump_clock: MockClock, world: World) -> None:
+    publisher, watcher = world.connect(), world.connect()
+    first = publisher.publish(AUDIO)
+    watcher.session.subscribe_tracks(VOICE)
+    offered = watcher.asked()
+    publisher.session.finish(first, 2)
+    second = publisher.publish(AUDIO)  # with another alias
+    watcher.session.accept(offered)
+    world.settle()
+    publisher.send(second, 0, b"x")
+    assert watcher.objects() == []
+    await world.later(3)
+    assert [done.status for _, done in watcher.take("finished")] == [2]
+
+
 async def test_without_forwarding(autojump_clock: MockClock, relay: Relay) -> None:
     world = World(relay, "moqt-18")
     publisher, watcher = world.connect(), world.connect()
@@ -168,7 +183,7 @@ async def test_without_forwarding(autojump_clock: MockClock, relay: Relay) -> No
     watcher.session.subscribe_tracks(VOICE, Parameters(forward=False))
     offered = watcher.asked()
     assert offered.parameters.forward is False
-    watcher.session.accept(offered)
+    watcher.session.accept(offered, parameters=Parameters(forward=False))
     world.settle()
     publisher.send(audio, 0, b"x")
     assert watcher.objects() == []

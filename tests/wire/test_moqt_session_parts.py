@@ -93,7 +93,8 @@ def test_timers_forget_what_was_cleared() -> None:
     timers = Timers()
     for number in range(1_000):
         timers.set("x", number, lambda: None)
-        timers.clear("x")
+        timers.set(number, number, lambda: None)
+        timers.clear(number)
     assert len(timers._heap) < 100
 
 

@@ -53,7 +53,7 @@ class IncomingSubgroup:
         if parser.partial:
             if fin:
                 raise violation("a subgroup stream that ends within an object")
-            if not self._timed:
+            if objects or not self._timed:
                 self._timed = True
                 inbox.watch(self)
         elif self._timed:
@@ -104,7 +104,7 @@ class IncomingFetch:
         if parser.partial:
             if fin:
                 raise violation("a fetch stream that ends within an object")
-            if not self._timed:
+            if items or not self._timed:
                 self._timed = True
                 inbox.watch(self)
         elif self._timed:

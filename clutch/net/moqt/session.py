@@ -38,6 +38,8 @@ from clutch.wire.moqt.session_timers import Timers
 from clutch.wire.moqt.setup import Options
 
 _log = logging.getLogger(__name__)
+MAX_REASON = 256
+"""Characters of the reason for which a session is closed: it must fit into one packet."""
 
 
 @attrs.define(eq=False)
@@ -238,7 +240,7 @@ class MoqtSession:
     def close(self, code: int = SessionError.NO_ERROR, reason: str = "") -> None:
         """End the session, with a `SessionError`. `MoqtHandler.closed` is still called."""
         if not self.over:
-            self.quic.close(code, reason)
+            self.quic.close(code, reason[:MAX_REASON])
 
     # Sending objects
 
@@ -439,8 +441,11 @@ class MoqtSession:
                 handler.answered(self, request, message)
                 if request.kind is Kind.SUBSCRIBE:
                     self._inbox.release(request)
-            case events.Updated(request, parameters):
+            case events.Updated(request, parameters, None):
                 self._answer_update(request, handler.updated(self, request, parameters))
+            case events.Updated(request, _, refusal):
+                self._answer_update(request, refusal)
+                handler.cancelled(self, request, 0)
             case events.UpdateAnswered(request, answer):
                 handler.update_answered(self, request, answer)
             case events.Cancelled(request, code):

@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 _BROKEN = Closed("engine", INTERNAL_ERROR, "internal error")
 _MAX_REASON = 512
+"""Bytes: it must fit into a packet."""
 _PINGS_PER_IDLE = 3
 _GRANULARITY_S = 0.001
 _BAD_CERTIFICATE = 0x100 + 42
@@ -177,7 +178,7 @@ class Connection:
         """See `Carrier.close`."""
         if not self.over and self._closed is None:
             self._closed = by or Closed("local", code, reason)
-            self.quic.close(code, reason_phrase=reason[:_MAX_REASON])
+            self.quic.close(code, reason_phrase=reason.encode()[:_MAX_REASON].decode(errors="ignore"))
             self.touch()
 
     def close_in(self, seconds: float, code: int, reason: str) -> None:
@@ -222,6 +223,8 @@ class Connection:
         try:
             if ending is not None and not self.over:
                 self._finish(self._closed or _how(ending, self.quic))
+            if self.gone:
+                return
             for data, destination in self.quic.datagrams_to_send(now):
                 self._sent_bytes += len(data)
                 self._datagrams.send(data, destination)
@@ -333,8 +336,7 @@ def _trusted(quic: Quic, trust: Trust) -> bool:
 
 def _how(ending: events.ConnectionTerminated, quic: Quic) -> Closed:
     """What to tell of an end that this side did not ask for."""
-    application = ending.frame_type is None
+    code, reason, application = int(ending.error_code), ending.reason_phrase, ending.frame_type is None
     if quic.ended_by_peer:
-        return Closed("peer", ending.error_code, ending.reason_phrase, application)
-    by_timeout = ending.reason_phrase == "Idle timeout"
-    return Closed("timeout" if by_timeout else "engine", ending.error_code, ending.reason_phrase, application)
+        return Closed("peer", code, reason, application)
+    return Closed("timeout" if reason == "Idle timeout" else "engine", code, reason, application)

@@ -218,8 +218,8 @@ class H3Layer:
     def _on_refusal(self, answer: Rejection, body: bytearray, data: bytes, ended: bool) -> None:
         body += data[: _MAX_REASON - len(body)]
         if ended:
-            text = body.decode(errors="replace")
-            self._fail(f"refused with {answer.status}: {text}", ErrorCode.H3_NO_ERROR)
+            text = f": {body.decode(errors='replace')}" if body else ""
+            self._fail(f"refused with {answer.status}{text}", ErrorCode.H3_NO_ERROR)
 
     def _fail(self, reason: str, code: ErrorCode) -> None:
         self._carrier.failed(reason)

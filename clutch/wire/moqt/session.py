@@ -14,6 +14,7 @@ from clutch.wire.moqt.codes import ResetCode, SessionError
 from clutch.wire.moqt.errors import LocalProtocolError, RemoteProtocolError, violation
 from clutch.wire.moqt.session_channel import Channel, Stream
 from clutch.wire.moqt.session_events import GoingAway, Ready
+from clutch.wire.moqt.session_heard import Heard
 from clutch.wire.moqt.session_link import Link
 from clutch.wire.moqt.session_request import ENDED_BY_FIN, KINDS, TAKES_BACK, Kind, Request, State
 from clutch.wire.moqt.session_requests import Requests
@@ -30,6 +31,7 @@ class Session:
     options: Options = attrs.field(repr=False)
     """What this side says in SETUP, besides what follows from the limits."""
     requests: Requests = attrs.field(init=False, repr=False)
+    _heard: Heard = attrs.field(init=False, repr=False)
     peer: Options | None = attrs.field(init=False, default=None)
     """The peer's SETUP, once it has come."""
     _in: Channel | None = attrs.field(init=False, default=None, repr=False)
@@ -39,6 +41,7 @@ class Session:
 
     def __attrs_post_init__(self) -> None:
         self.requests = Requests(self.link)
+        self._heard = Heard(self.link, self.requests)
 
     def start(self, now: float) -> None:
         """Say SETUP, or wait for the client's (draft 16). The first call."""
@@ -113,15 +116,15 @@ class Session:
             elif channel is self._in:
                 self._control(channel, message)
             elif channel.request is None:
-                self.requests.asked(channel, message, on_stream=True)
+                self._heard.asked(channel, message, on_stream=True)
             elif self.link.draft.request_streams or not hasattr(message, "request_id"):
-                self.requests.about(channel.request, message)
+                self._heard.about(channel.request, message)
             else:
                 self._routed(message)
         if channel.parser.partial:
-            self.link.timers.set(
-                channel, self.link.now + self.link.limits.message_s, lambda: self.link.slow("a message")
-            )
+            if messages or channel not in self.link.timers:
+                when = self.link.now + self.link.limits.message_s
+                self.link.timers.set(channel, when, lambda: self.link.slow("a message"))
         elif channel.request is not None or channel is self._in:
             self.link.timers.clear(channel)
 
@@ -186,7 +189,7 @@ class Session:
             case m.SubscribeNamespace():
                 raise violation("SUBSCRIBE_NAMESPACE on the control stream")
             case _ if type(message) in KINDS:
-                self.requests.asked(channel, message, on_stream=False)
+                self._heard.asked(channel, message, on_stream=False)
             case _:
                 self._routed(message)
 
@@ -210,7 +213,7 @@ class Session:
             return  # it has crossed the end of the request
         taken_back = TAKES_BACK.get(type(message))
         if taken_back is None:
-            self.requests.about(request, message)
+            self._heard.about(request, message)
         elif (request.kind, request.local) in taken_back:
             self.requests.gone(request, getattr(message, "code", 0))
         else:

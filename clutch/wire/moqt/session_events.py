@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -12,6 +12,9 @@ from clutch.wire.moqt.names import Namespace
 from clutch.wire.moqt.parameters import Parameters, Token
 from clutch.wire.moqt.session_request import Answer, Request
 from clutch.wire.moqt.setup import Options
+
+if TYPE_CHECKING:
+    from clutch.wire.moqt.session_books import Refusal
 
 
 @attrs.frozen
@@ -40,10 +43,12 @@ class Answered:
 
 @attrs.frozen
 class Updated:
-    """The peer asks for other parameters; `Session.answer_update` answers."""
+    """The peer asks for other parameters; `Requests.answer_update` answers."""
 
     request: Request
     parameters: Parameters
+    refusal: Refusal | None = None
+    """The answer that must be given."""
 
 
 @attrs.frozen

@@ -81,13 +81,20 @@ class Link:
     def say(
         self, request: Request, message: m.Message, *, fin: bool = False, request_id: int | None = None
     ) -> None:
-        """Send a message about a request, with its ID where the draft wants one."""
+        """Send a message about a request."""
+        self.pass_on(request, self.encoded(request, message, request_id=request_id), fin=fin)
+
+    def encoded(self, request: Request, message: m.Message, *, request_id: int | None = None) -> bytes:
+        """A message about a request, with its ID, or a given one, where the draft wants one."""
         if not self.draft.request_streams and getattr(message, "request_id", 0) is None:
             number = request.id if request_id is None else request_id
             message = attrs.evolve(message, request_id=number)  # type: ignore[arg-type]  # all but SETUP
             if isinstance(message, m.RequestOk) and request.kind is Kind.PUBLISH and number == request.id:
                 message = m.PublishOk(number, message.parameters)
-        data = self.draft.encode(message)
+        return self.draft.encode(message)
+
+    def pass_on(self, request: Request, data: bytes, *, fin: bool = False) -> None:
+        """Send an encoded message about a request; `fin`: the last one on its stream, if it has one."""
         if request.channel is not self.out:
             self.send(request.channel, data, fin=fin)
         elif any(number == request.id for number, _, _ in self._queue):  # itself was not sent yet

@@ -6,35 +6,20 @@ import attrs
 
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
-from clutch.wire.moqt.errors import LocalProtocolError, violation
-from clutch.wire.moqt.names import MAX_FIELDS, Location, Namespace
+from clutch.wire.moqt.errors import LocalProtocolError
+from clutch.wire.moqt.names import Location, Namespace
 from clutch.wire.moqt.parameters import NONE, Parameters
 from clutch.wire.moqt.properties import NONE as NO_PROPERTIES
 from clutch.wire.moqt.properties import Properties
-from clutch.wire.moqt.session_books import Books, Refusal, unknown_mandatory
-from clutch.wire.moqt.session_channel import Channel
-from clutch.wire.moqt.session_events import (
-    Announced,
-    Answered,
-    Blocked,
-    Cancelled,
-    Finished,
-    GoingAway,
-    Requested,
-    UpdateAnswered,
-    Updated,
-    Withdrawn,
-)
+from clutch.wire.moqt.session_books import Books, Refusal
+from clutch.wire.moqt.session_events import Answered, Cancelled, Finished, Updated
 from clutch.wire.moqt.session_link import Link
 from clutch.wire.moqt.session_request import (
     KINDS,
-    LEGAL,
-    NAMESPACES,
     PREFIXES,
     SUBSCRIPTIONS,
     Answer,
     Asking,
-    From,
     Kind,
     Request,
     State,
@@ -42,23 +27,18 @@ from clutch.wire.moqt.session_request import (
 )
 from clutch.wire.moqt.session_tokens import TokenCache
 
-MAX_UPDATES = 64
-"""Updates of the peer that may wait for the answer to their request."""
-_AWAY = Refusal(RequestError.GOING_AWAY, "this side is going away")
-
 
 @attrs.define(eq=False)
 class Requests:
-    """The requests of one session.
+    """The requests of one session: what this side does, and how they end.
 
-    Its methods raise LocalProtocolError for what must not be done, and RemoteProtocolError for what the peer
-    must not have said.
+    What must not be done raises LocalProtocolError, and then nothing has happened.
     """
 
     link: Link = attrs.field(repr=False)
     books: Books = attrs.field(init=False)
     tokens: TokenCache = attrs.field(init=False, repr=False)
-    _updates: dict[int, Request] = attrs.field(init=False, factory=dict, repr=False)
+    updates: dict[int, Request] = attrs.field(init=False, factory=dict, repr=False)
     """Draft 16: this side's updates by their own IDs."""
 
     def __attrs_post_init__(self) -> None:
@@ -99,7 +79,7 @@ class Requests:
 
     def of(self, request_id: int) -> Request | None:
         """Draft 16: the request that an ID is of, also if the ID is of an update."""
-        return self.books.requests.get(request_id) or self._updates.get(request_id)
+        return self.books.requests.get(request_id) or self.updates.get(request_id)
 
     def accept(
         self,
@@ -119,36 +99,38 @@ class Requests:
         if not self._answerable(request):
             return
         answer: Answer
+        later = self._not_in_publish_ok(request, parameters)
         match request.kind:
             case Kind.SUBSCRIBE:
-                self.books.bind(request, self.books.free_alias() if alias is None else alias)
-                answer = m.SubscribeOk(request.alias or 0, parameters, properties)
+                alias = self.books.free_alias() if alias is None else alias
+                answer = m.SubscribeOk(alias, parameters, properties)
             case Kind.FETCH:
                 if end is None:
                     raise LocalProtocolError("FETCH_OK needs an end")
                 answer = m.FetchOk(end_of_track, end, parameters, properties)
+            case _ if later is not None:
+                answer = m.RequestOk(Parameters(expires_ms=parameters.expires_ms))
             case _:
                 answer = m.RequestOk(parameters, properties)
+        data = self.link.encoded(request, answer)
+        if isinstance(answer, m.SubscribeOk):
+            self.books.bind(request, answer.track_alias)
         if request.kind is Kind.PUBLISH and (ours := self.books.prefer(request)) is not None:
             self.cancel(ours)
             self.link.events.append(Answered(ours, m.RequestError_(RequestError.DUPLICATE_SUBSCRIPTION)))
-        over = request.kind is Kind.TRACK_STATUS
-        later = self._not_in_publish_ok(request, parameters)
-        if later is not None:
-            answer = m.RequestOk(Parameters(expires_ms=parameters.expires_ms))
-        self.link.say(request, answer, fin=over)
         request.answer, request.state = answer, State.ESTABLISHED
-        request.parameters = self._agreed(request, parameters)
+        request.parameters = self.agreed(request, parameters)
         if properties:
             request.properties = properties
+        self.link.pass_on(request, data, fin=request.kind is Kind.TRACK_STATUS)
         if later is not None:
             self.update(request, later, self.link.now)
-        if over:
-            self._over(request)
+        if request.kind is Kind.TRACK_STATUS:
+            self.over(request)
         elif request.kind is Kind.FETCH:
             self.settle(request)
         for update in list(request.updating):
-            self._ask_for(request, update)
+            self.ask_for(request, update)
 
     def reject(
         self,
@@ -165,7 +147,7 @@ class Requests:
         self.link.say(request, request.answer, fin=True)
         if isinstance(request.message, m.Publish):
             self.books.retire(request.message.track_alias)
-        self._over(request)
+        self.over(request)
 
     def finish(self, request: Request, status: int, reason: str = "", streams: int | None = None) -> None:
         """PUBLISH_DONE: this side has closed every stream of the subscription. Nothing if it is over.
@@ -180,7 +162,7 @@ class Requests:
             raise LocalProtocolError("a SUBSCRIBE is rejected, not done, before it is accepted")
         count = request.streams if streams is None else streams
         self.link.say(request, m.PublishDone(status, count, reason), fin=True)
-        self._over(request)
+        self.over(request)
 
     def update(self, request: Request, parameters: Parameters, now: float) -> None:
         """Ask the peer for other parameters. Raises LocalProtocolError if it is not for this side."""
@@ -195,7 +177,7 @@ class Requests:
         self.link.own_ids.take()
         request.updates.append(update)
         if existing is not None:
-            self._updates[update.request_id] = request
+            self.updates[update.request_id] = request
         patience = now + self.link.limits.answer_s
         key = ("update", update.request_id)
         self.link.timers.set(key, patience, lambda: self.link.slow("an answer to REQUEST_UPDATE"))
@@ -227,7 +209,7 @@ class Requests:
                 self.finish(request, DoneStatus.UPDATE_FAILED, refusal.reason)
         else:
             self.link.say(request, error, request_id=request_id, fin=True)
-            self._over(request)
+            self.over(request)
 
     def cancel(self, request: Request, code: int = ResetCode.CANCELLED) -> None:
         """Take back a request of this side, or end one of the peer's. Nothing happens if it is over."""
@@ -237,7 +219,7 @@ class Requests:
             request.channel.abort(self.link.reset_code(code))
         elif request.state is not State.DONE:
             self._cancel_16(request)
-        self._over(request)
+        self.over(request)
 
     def announce(self, request: Request, suffix: Namespace) -> None:
         """NAMESPACE, to the peer's SUBSCRIBE_NAMESPACE; once until it is withdrawn."""
@@ -263,203 +245,40 @@ class Requests:
         if request.done is not None and request.state is State.DONE:
             count = request.done.stream_count
             if count is not None and request.streams >= count:
-                self._finish(request)
+                self.close(request)
         elif request.kind is Kind.FETCH and request.streams and request.state is State.ESTABLISHED:
-            self._over(request)
+            self.over(request)
 
-    def asked(self, channel: Channel, message: m.Message, *, on_stream: bool) -> None:
-        """The peer asks, on a stream of its own or on the control stream."""
-        kind = KINDS.get(type(message))
-        if kind is None or (
-            on_stream and not self.link.draft.request_streams and kind is not Kind.SUBSCRIBE_NAMESPACE
-        ):
-            raise violation(f"a stream that begins with {type(message).__name__}")
-        asking: Asking = message  # type: ignore[assignment]  # KINDS has no other
-        if isinstance(asking, m.SubscribeNamespace) and asking.options is not None:  # draft 16
-            if asking.options > 2:
-                raise violation(f"subscribe options {asking.options} are unknown")
-            kind = kind if asking.options else Kind.SUBSCRIBE_TRACKS
-        self.link.peer_ids.use(asking.request_id)
-        tokens = self.tokens.resolve(asking.parameters.authorization)
-        request = Request(
-            asking.request_id,
-            kind,
-            asking,
-            local=False,
-            tokens=tokens,
-            early=self.link.carrier.early,
-            parameters=asking.parameters,
-        )
-        request.channel = channel
-        if on_stream:
-            channel.request = request
-        refusal = _AWAY if self.link.going_away else self.books.refusal(request)
-        if refusal is not None:
-            self.reject(request, refusal.code, refusal.reason, refusal.retry_ms)
-            return
-        self.books.add(request)
-        self.link.events.append(Requested(request))
-
-    def about(self, request: Request, message: m.Message) -> None:
-        """A message about a request that was asked before."""
-        if request.state is State.ENDED:
-            return  # it has crossed the end of the request
-        who = From.ANSWERER if request.local else From.ASKER
-        if type(message) not in LEGAL.get((request.kind, request.state, who), ()):
-            raise violation(f"{type(message).__name__} for {request.kind.name}, {request.state.value}")
-        match message:
-            case m.RequestOk() | m.RequestError_() if self._answers_update(request, message):
-                self._update_answered(request, message)
-            case m.SubscribeOk() | m.FetchOk() | m.RequestOk() | m.RequestError_():
-                if request.state is not State.PENDING or not request.local:
-                    raise violation(f"{type(message).__name__} without a question")
-                self._answered(request, message)
-            case m.RequestUpdate():
-                self._updated(request, message)
-            case m.PublishDone():
-                self._done(request, message)
-            case m.NamespaceFound(suffix=suffix):
-                self._found(request, suffix)
-            case m.NamespaceDone(suffix=suffix):
-                if suffix not in request.announced:
-                    raise violation("NAMESPACE_DONE without NAMESPACE")
-                request.announced.remove(suffix)
-                self.link.events.append(Withdrawn(request, suffix))
-            case m.PublishStateNotify(parameters=parameters):
-                request.parameters = merged(request.parameters, parameters)
-            case m.PublishBlocked(suffix=suffix, name=name):
-                self.link.events.append(Blocked(request, suffix, name))
-            case m.Goaway(uri=uri, timeout_ms=timeout_ms):
-                if uri and not self.link.client:
-                    raise violation("a server is sent to another URI")
-                if request.redirected:
-                    raise violation("a second GOAWAY for a request")
-                request.redirected = True
-                self.link.events.append(GoingAway(uri, timeout_ms, request))
-
-    def _answers_update(self, request: Request, message: m.RequestOk | m.RequestError_) -> bool:
-        if message.request_id is not None:
-            return self._updates.pop(message.request_id, None) is not None
-        return bool(request.updates) and (request.state is State.ESTABLISHED or not request.local)
-
-    def _answered(self, request: Request, message: Answer) -> None:
-        request.answer = message
-        if isinstance(message, m.RequestError_):
-            self._redirected(request, message.redirect)
-            self._over(request)
-        else:
-            if isinstance(message, m.RequestOk):
-                self.link.draft.check_answer(request.kind.name, message)
-            if self.link.draft.request_streams and unknown_mandatory(message.properties):
-                message = m.RequestError_(
-                    RequestError.UNSUPPORTED_EXTENSION, None, "a mandatory track property is unknown"
-                )
-                request.answer = message
-                self.cancel(request)
-            else:
-                self._granted_to_us(request, message)
-        self.link.events.append(Answered(request, message))
-
-    def _granted_to_us(self, request: Request, message: m.SubscribeOk | m.FetchOk | m.RequestOk) -> None:
-        if isinstance(message, m.SubscribeOk):
-            if (old := self.books.bind(request, message.track_alias)) is not None:
-                self._finish(old)
-        elif isinstance(message, m.FetchOk) and isinstance(request.message, m.Fetch):
-            asked = request.message.range
-            if isinstance(asked, m.StandaloneFetch) and _before(message.end, asked.start):
-                raise violation("FETCH_OK ends before the fetch starts")
-        request.state = State.ESTABLISHED
-        request.parameters = self._agreed(request, message.parameters)
-        if request.kind is not Kind.PUBLISH:
-            request.properties = message.properties
-        self.link.timers.clear(request)
-        if request.kind is Kind.TRACK_STATUS:
-            self._over(request)
-        else:
-            self.settle(request)
-
-    def _update_answered(self, request: Request, message: m.RequestOk | m.RequestError_) -> None:
-        update = request.updates.popleft()
-        self.link.timers.clear(("update", update.request_id))
-        if isinstance(message, m.RequestOk):
-            self.link.draft.check_answer("REQUEST_UPDATE", message)
-            request.parameters = merged(merged(request.parameters, update.parameters), message.parameters)
-            if update.parameters.prefix is not None:
-                request.prefix = update.parameters.prefix
-        self.link.events.append(UpdateAnswered(request, message))
-
-    def _updated(self, request: Request, message: m.RequestUpdate) -> None:
-        if self.link.draft.request_streams:
-            self.link.peer_ids.use(message.request_id)
-        request.tokens = self.tokens.resolve(message.parameters.authorization) or request.tokens
-        if message.parameters.prefix is not None and request.kind not in PREFIXES:
-            raise violation(f"a prefix for {request.kind.name}")
-        request.updating.append(message)
-        if request.state is State.ESTABLISHED:
-            self._ask_for(request, message)
-        elif len(request.updating) > MAX_UPDATES:
-            self.reject(request, RequestError.EXCESSIVE_LOAD, "too many updates")
-            self.link.events.append(Cancelled(request, 0))
-
-    def _ask_for(self, request: Request, update: m.RequestUpdate) -> None:
+    def ask_for(self, request: Request, update: m.RequestUpdate) -> None:
         """An update of the peer is to be answered: its request has been."""
-        prefix = update.parameters.prefix
+        prefix, refusal = update.parameters.prefix, None
         if prefix is not None and self.books.overlaps(request, prefix):
-            overlap = Refusal(RequestError.PREFIX_OVERLAP, "the prefix overlaps with another")
-            self.answer_update(request, overlap)
-            self.link.events.append(Cancelled(request, 0))
-        else:
-            self.link.events.append(Updated(request, update.parameters))
-
-    def _done(self, request: Request, message: m.PublishDone) -> None:
-        request.done, request.state = message, State.DONE
-        self.books.done(request)
-        wait_ms = max(
-            request.parameters.delivery_timeout_ms or 0, request.parameters.subgroup_delivery_timeout_ms or 0
-        )
-        self.link.timers.clear(request)
-        self.settle(request)
-        if request.state is State.DONE:
-            patience = max(self.link.limits.linger_s, wait_ms / 1000)
-            self.link.timers.set(request, self.link.now + patience, lambda: self._finish(request))
-
-    def _found(self, request: Request, suffix: Namespace) -> None:
-        if len(request.prefix) + len(suffix) > MAX_FIELDS:
-            raise violation(f"a namespace of more than {MAX_FIELDS} fields")
-        if len(request.announced) >= self.link.limits.announced:
-            self.cancel(request, ResetCode.EXCESSIVE_LOAD)
-            self.link.events.append(Cancelled(request, 0))
-        elif suffix not in request.announced:
-            request.announced.add(suffix)
-            self.link.events.append(Announced(request, suffix))
-
-    def _redirected(self, request: Request, redirect: m.Redirect | None) -> None:
-        if redirect is None:
-            return
-        if redirect.uri and not self.link.client:
-            raise violation("a server is redirected to another URI")
-        if redirect.name is not None and redirect.name.name and request.kind in NAMESPACES:
-            raise violation("a namespace is redirected to a track")
+            refusal = Refusal(RequestError.PREFIX_OVERLAP, "the prefix overlaps with another")
+        self.link.events.append(Updated(request, update.parameters, refusal))
 
     def gone(self, request: Request, code: int) -> None:
         """The peer has ended a request without an answer or PUBLISH_DONE."""
         if request.channel is not self.link.out:
             request.channel.abort(self.link.reset_code(ResetCode.CANCELLED))
-        self._over(request)
+        self.over(request)
         self.link.events.append(Cancelled(request, code))
 
-    def _finish(self, request: Request) -> None:
+    def close(self, request: Request) -> None:
+        """A subscription that is done gets nothing more."""
         if request.state is State.DONE and request.done is not None:
-            self._over(request)
+            self.over(request)
             self.link.events.append(Finished(request, request.done))
 
-    def _over(self, request: Request) -> None:
+    def over(self, request: Request) -> None:
+        """Nothing more is said about it."""
+        if request.state is State.ENDED:
+            return
         request.state = State.ENDED
         self.books.remove(request)
         self.link.timers.clear(request)
         for update in request.updates:
             self.link.timers.clear(("update", update.request_id))
-            self._updates.pop(update.request_id, None)
+            self.updates.pop(update.request_id, None)
         if request.channel is not self.link.out:
             self.link.send(request.channel, b"", fin=True)
         if not request.local:
@@ -490,7 +309,7 @@ class Requests:
             message = attrs.evolve(message, track_alias=self.books.free_alias())
         return attrs.evolve(message, request_id=self.link.own_ids.next)
 
-    def _agreed(self, request: Request, answer: Parameters) -> Parameters:
+    def agreed(self, request: Request, answer: Parameters) -> Parameters:
         """What holds after a yes. A PUBLISH_OK without FORWARD means 1, whatever PUBLISH has said."""
         agreed = merged(request.parameters, answer)
         if request.kind is Kind.PUBLISH and self.link.draft.number < 20:
@@ -518,8 +337,3 @@ class Requests:
     def _stuck(self, request: Request) -> None:
         self.cancel(request, ResetCode.EXCESSIVE_LOAD)
         self.link.events.append(Cancelled(request, ResetCode.EXCESSIVE_LOAD))
-
-
-def _before(end: Location, start: Location) -> bool:
-    """Whether a range ends before it starts; an end with object 0 means its whole group."""
-    return end.group < start.group or (end.group == start.group and 0 < end.object <= start.object)

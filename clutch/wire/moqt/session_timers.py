@@ -25,13 +25,17 @@ class Timers:
         number = next(self._numbers)
         self._due[key] = (when, number, action)
         heapq.heappush(self._heap, (when, number, key))
+        if len(self._heap) > 2 * len(self._due) + 64:  # most of it was cleared or replaced
+            self._heap = [(when, number, key) for key, (when, number, _) in self._due.items()]
+            heapq.heapify(self._heap)
 
     def clear(self, key: Hashable) -> None:
         """Forget a key. Nothing happens if it has no deadline."""
         self._due.pop(key, None)
-        if len(self._heap) > 2 * len(self._due) + 64:  # most of it was cleared
-            self._heap = [(when, number, key) for key, (when, number, _) in self._due.items()]
-            heapq.heapify(self._heap)
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether it has a deadline."""
+        return key in self._due
 
     def deadline(self) -> float | None:
         """When something is to be done next; None: never."""

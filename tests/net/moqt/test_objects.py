@@ -176,6 +176,26 @@ def test_an_object_that_does_not_end(alpn: str) -> None:
 
 
 @ALPN
+def test_an_object_that_never_quite_ends(alpn: str) -> None:
+    made = subscriber(alpn)
+    made.puppet.answer(m.SubscribeOk(5))
+    header = SubgroupHeader(5, 1)
+    stream = made.puppet.session.open_uni(encode_subgroup_header(made.puppet.draft, header) + b"\0")
+    assert stream is not None
+    rest = encode_object(made.puppet.draft, header, Object(0, b"x" * 20))[1:]
+    for _ in range(10):  # every time the end of one object and the beginning of the next
+        made.deliver()
+        made.later(5)
+        assert made.code is None
+        stream.write(rest + b"\0")
+    for byte in rest[:4]:  # and then byte by byte
+        made.deliver()
+        made.later(3)
+        stream.write(bytes([byte]))
+    assert made.code is SessionError.DATA_STREAM_TIMEOUT
+
+
+@ALPN
 def test_a_fetched_object_that_does_not_end(alpn: str) -> None:
     made = victim(alpn, server=False)
     made.session.fetch(m.StandaloneFetch(TRACK, Location(0, 0), Location(1, 0)))

@@ -150,6 +150,32 @@ def test_the_status_of_a_track(both: Two) -> None:
     nothing_left(both)
 
 
+def test_the_publisher_gives_up(both: Two) -> None:
+    for answered in (True, False):
+        ours = both.client.subscribe(TRACK)
+        theirs = both.asked()
+        if answered:
+            both.server.accept(theirs)
+        both.server.cancel(theirs)
+        both.deliver()
+        last = both.at_client.take()[-1]
+        if both.draft.request_streams:
+            assert last[:2] == ("cancelled", ours)
+        else:
+            assert last[:2] == ("finished" if answered else "answered", ours)
+        nothing_left(both)
+
+
+def test_a_subscriber_gives_up_a_publication(both: Two) -> None:
+    ours = both.client.publish(TRACK)
+    theirs = both.asked()
+    both.server.accept(theirs)
+    both.server.cancel(theirs)
+    both.deliver()
+    assert both.at_client.take()[-1][:2] == ("cancelled", ours)
+    nothing_left(both)
+
+
 def test_a_namespace_that_is_withdrawn(both: Two) -> None:
     ours = both.client.publish_namespace(CALL)
     theirs = both.asked()
@@ -411,7 +437,14 @@ def test_a_track_that_must_be_understood(both18: Two) -> None:
 
 def test_what_must_not_be_asked_or_answered(both: Two) -> None:
     ours, theirs = both.subscribed()
+    both.client.fetch(m.StandaloneFetch(OTHER, Location(0, 0), Location(1, 0)))
+    fetch = both.asked()
+    both.client.subscribe(OTHER)
+    other = both.asked()
     for wrong in (
+        lambda: both.server.accept(fetch),
+        lambda: both.server.accept(other, alias=theirs.alias),
+        lambda: both.server._core.requests.answer_update(theirs),
         lambda: both.client.accept(ours),
         lambda: both.server.accept(theirs),
         lambda: both.client.finish(ours, 0),
@@ -433,6 +466,8 @@ def test_what_must_not_be_asked_or_answered(both: Two) -> None:
     both.client.cancel(ours)
     both.client.cancel(ours)  # again: nothing
     both.deliver()
+    both.server.accept(theirs)
+    both.server.reject(theirs, 0)
     both.server.finish(theirs, 0)
     assert both.server.open_subgroup(theirs, b"") is None
     assert both.client.requests
@@ -501,6 +536,12 @@ def test_nothing_is_said_about_what_was_taken_back(both: Two) -> None:
         assert both.at_client.one("answered")[0] is first
     both.deliver()
     assert second.state is State.ENDED
+
+
+def test_a_long_reason_is_cut(both: Two) -> None:
+    both.client.close(3, "x" * 5_000)
+    both.deliver()
+    assert both.at_server.one("closed")[0].reason == "x" * 256
 
 
 def test_path_and_authority() -> None:

@@ -258,6 +258,19 @@ def test_a_message_that_does_not_end(alpn: str) -> None:
     assert made.code is SessionError.CONTROL_MESSAGE_TIMEOUT
 
 
+@DRAFTS
+def test_messages_that_never_quite_end(alpn: str) -> None:
+    made = victim(alpn)
+    assert made.puppet.control is not None
+    goaway = made.puppet.draft.encode(m.Goaway(request_id=1))
+    made.puppet.control.write(goaway[:1])
+    for byte in goaway[1:4]:
+        made.deliver()
+        made.later(4)
+        made.puppet.control.write(bytes([byte]))
+    assert made.code is SessionError.CONTROL_MESSAGE_TIMEOUT
+
+
 def test_a_request_stream_without_a_request() -> None:
     made = victim("moqt-18")
     stream = made.puppet.session.open_bidi(b"")
@@ -271,6 +284,25 @@ def test_a_request_stream_without_a_request() -> None:
     made.deliver()
     made.later(11)
     assert made.code is SessionError.CONTROL_MESSAGE_TIMEOUT
+
+
+def test_answers_wait_for_room(both: Two) -> None:
+    first, second = both.client.track_status(TRACK), both.client.track_status(OTHER)
+    both.deliver()
+    asked = [call[1] for call in both.at_server.take()]
+    stack = both.pair.server
+    stack.limits, stack.credit = Limits(stream_unsent=2, session_unsent=3), 0
+    for request in asked:
+        both.server.accept(request)
+    both.deliver()
+    assert both.at_client.take() == []
+    stack.credit = 5
+    both.deliver()
+    stack.credit = math.inf
+    both.deliver()
+    assert [call[1] for call in both.at_client.take()] == [first, second]
+    assert both.client.requests == both.server.requests == []
+    assert not both.server._link._unsent
 
 
 def test_a_peer_that_does_not_read_its_answers(both18: Two) -> None:

@@ -169,6 +169,11 @@ BY_CLIENT: dict[str, tuple[str, Move, SessionError]] = {
         SessionError.AUTH_TOKEN_CACHE_OVERFLOW,
     ),
     "subscribe options that nobody knows": ("16", ask(m.SubscribeNamespace(0, (), options=3)), VIOLATION),
+    "a URI for a server and one request": (
+        "18",
+        lambda made: made.puppet.say(made.puppet.ask(m.Subscribe(0, TRACK)), m.Goaway("moqt://else")),
+        VIOLATION,
+    ),
     "an update of nothing": ("16", update_of_other, VIOLATION),
     "an UNSUBSCRIBE of nothing": ("16", control(m.Unsubscribe(0)), VIOLATION),
     "a prefix for a subscription": (
@@ -239,6 +244,14 @@ def test_a_server_that_breaks_the_rules(alpn: str, move: Move, code: SessionErro
     move(made)
     assert made.code is code
     assert made.scribe.take()[-1][0] == "closed"
+
+
+def test_a_server_that_is_redirected() -> None:
+    made = victim("moqt-18")
+    made.session.subscribe(TRACK)
+    made.deliver()
+    made.puppet.answer(m.RequestError_(RequestError.REDIRECT, None, "", m.Redirect("moqt://else")))
+    assert made.code is VIOLATION
 
 
 @pytest.mark.parametrize("alpn", ["moqt-18", "moqt-16"])

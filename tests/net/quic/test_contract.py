@@ -93,9 +93,9 @@ async def test_much_data_arrives_whole_and_in_order(peers: Peers) -> None:
     mine, theirs = await peers.pair()
     stream = mine.open.open_uni()
     assert stream is not None
-    blocks = [bytes([number]) * 50_000 for number in range(60)]
+    blocks = [bytes([number]) * 50_000 for number in range(30)]
     for number, block in enumerate(blocks):
-        while not stream.write(block, fin=number == 59):
+        while not stream.write(block, fin=number == 29):
             before = mine.writables
             await mine.until(lambda before=before: mine.writables > before)  # type: ignore[misc]
     await theirs.until(lambda: bool(theirs.finished))

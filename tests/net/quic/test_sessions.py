@@ -97,6 +97,14 @@ async def test_close_tells_the_peer(autojump_clock: MockClock, world: World) -> 
     assert (world.server.connections, world.client.connections) == (0, 0)
 
 
+async def test_a_long_reason_is_cut(autojump_clock: MockClock, world: World) -> None:
+    mine, theirs = await world.pair()
+    mine.open.close(1, "ü" * 2_000)
+    await theirs.until(lambda: theirs.end is not None)
+    assert theirs.end is not None
+    assert theirs.end.reason.startswith("üüü")
+
+
 async def test_nobody_answers(autojump_clock: MockClock, world: World) -> None:
     world.network.lost = lambda data, source, to: True
     before = trio.current_time()

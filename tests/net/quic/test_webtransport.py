@@ -170,6 +170,18 @@ async def test_a_second_session_is_rejected_and_the_first_goes_on(
     assert len(world.accepted) == 1
 
 
+async def test_a_server_s_own_bidirectional_stream_is_answered(
+    autojump_clock: MockClock, world: World
+) -> None:
+    mine, theirs = await world.pair()
+    asked = theirs.open.open_bidi(b"question", fin=True)
+    assert asked is not None
+    await mine.until(lambda: asked.number in mine.finished)
+    mine.streams[0].write(b"answer", fin=True)
+    await theirs.until(lambda: asked.number in theirs.finished)
+    assert theirs.data[asked.number] == b"answer"
+
+
 async def test_a_stream_cut_within_its_header(autojump_clock: MockClock, world: World) -> None:
     peer, theirs = await opened(world)
     whole, short, reset = peer.uni(UNI[:1]), peer.uni(UNI[:2], fin=True), peer.bidi(BIDI[:1])

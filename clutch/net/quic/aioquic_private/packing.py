@@ -105,7 +105,7 @@ class Packing(Sending):
         overhead = _SHORT_HEADER + len(self._peer_cid.cid) + _TAG
         found = []
         self._pacing_at = None
-        while True:
+        while ack or self._active or self._datagrams_pending:
             if not ack and (wait := pacer.next_send_time(now)) is not None:
                 self._pacing_at = wait
                 break

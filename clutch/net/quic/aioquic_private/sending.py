@@ -8,8 +8,6 @@ from typing import Any
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
     MAX_STREAM_DATA_FRAME_CAPACITY,
-    RESET_STREAM_FRAME_CAPACITY,
-    STOP_SENDING_FRAME_CAPACITY,
     Limit,
     QuicConnection,
     QuicNetworkPath,
@@ -133,8 +131,8 @@ class Sending(QuicConnection):
             self._ranked = True
 
     def _signal(self, stream: Stream) -> None:
-        """RESET_STREAM or STOP_SENDING may have to be sent: not for a stream that does not exist yet."""
-        if not stream.is_blocked:
+        """RESET_STREAM or STOP_SENDING may have to be sent: not for a stream that is not yet, or no more."""
+        if not stream.is_blocked and stream.stream_id in self._streams:
             self._active[stream] = None
             self._unusual = True
 
@@ -168,7 +166,7 @@ class Sending(QuicConnection):
 
     def _on_max_stream_data_delivery(self, delivery: QuicDeliveryState, stream: Any) -> None:
         super()._on_max_stream_data_delivery(delivery, stream)
-        if delivery is QuicDeliveryState.LOST:
+        if delivery is QuicDeliveryState.LOST and stream.stream_id in self._streams:
             self._credit[stream] = None
 
     def _forget_ended(self) -> None:
@@ -228,35 +226,12 @@ class Sending(QuicConnection):
         return int(sender.highest_offset - before)
 
     def _write_reset_stream_frame(self, builder: QuicPacketBuilder, stream: Any) -> None:
-        self._with_handler(
-            builder,
-            RESET_STREAM_FRAME_CAPACITY,
-            super()._write_reset_stream_frame,
-            self._on_reset_delivery,
-            stream,
-        )
+        super()._write_reset_stream_frame(builder, stream)
+        _handle_with(self._on_reset_delivery, builder, stream)
 
     def _write_stop_sending_frame(self, builder: QuicPacketBuilder, stream: Any) -> None:
-        self._with_handler(
-            builder,
-            STOP_SENDING_FRAME_CAPACITY,
-            super()._write_stop_sending_frame,
-            self._on_stop_delivery,
-            stream,
-        )
-
-    def _with_handler(
-        self,
-        builder: QuicPacketBuilder,
-        capacity: int,
-        write: Callable[..., None],
-        handler: Callable[..., None],
-        stream: Stream,
-    ) -> None:
-        """Write a frame as aioquic does, but be told ourselves what becomes of it."""
-        write(builder=builder, stream=stream)
-        assert builder._packet is not None
-        builder._packet.delivery_handlers[-1] = (handler, (stream,))
+        super()._write_stop_sending_frame(builder, stream)
+        _handle_with(self._on_stop_delivery, builder, stream)
 
     def _write_datagram_frame(self, builder: QuicPacketBuilder, data: bytes, frame_type: Any) -> bool:
         written = super()._write_datagram_frame(builder, data, frame_type)
@@ -288,6 +263,10 @@ class Sending(QuicConnection):
                 )
                 buf.push_uint_var(limit.value)
                 limit.sent = limit.value
+                if self._quic_logger is not None and builder.quic_logger_frames is not None:
+                    builder.quic_logger_frames.append(
+                        self._quic_logger.encode_connection_limit_frame(limit.frame_type, limit.value)
+                    )
 
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: Any) -> None:
         if stream not in self._credit:
@@ -304,4 +283,16 @@ class Sending(QuicConnection):
             buf.push_uint_var(stream.stream_id)
             buf.push_uint_var(stream.max_stream_data_local)
             stream.max_stream_data_local_sent = stream.max_stream_data_local
+            if self._quic_logger is not None and builder.quic_logger_frames is not None:
+                builder.quic_logger_frames.append(
+                    self._quic_logger.encode_max_stream_data_frame(
+                        stream.max_stream_data_local, stream.stream_id
+                    )
+                )
         del self._credit[stream]
+
+
+def _handle_with(handler: Callable[..., None], builder: QuicPacketBuilder, stream: Stream) -> None:
+    """Be told ourselves what becomes of the frame that aioquic has just written."""
+    assert builder._packet is not None
+    builder._packet.delivery_handlers[-1] = (handler, (stream,))
