@@ -78,7 +78,7 @@ class Stream:
     def write(self, data: bytes, *, fin: bool = False) -> bool:
         """See `QuicStream.write`."""
         session = self._session
-        if self._write_over or session._over:
+        if self._write_over or session._over or not session._carrier.quic.takes_more(self.number):
             return True
         if not session._room(len(data), self.unsent):
             return False
