@@ -256,3 +256,14 @@ async def test_leaving_is_cancelled_in_time(autojump_clock: MockClock, world: Wo
             await trio.sleep_forever()
     assert scope.cancelled_caught
     assert trio.current_time() < 6.5
+
+
+async def test_what_is_opened_at_any_moment_is_established(autojump_clock: MockClock, world: World) -> None:
+    for ticks in range(30):
+        async with world.voice() as voice:
+            for _ in range(ticks):
+                await trio.lowlevel.checkpoint()
+            with voice.publish_text("a", f"{ticks}"), voice.subscribe_audio("b", f"{ticks}"):
+                await trio.sleep(0.2)
+                assert FullTrackName.parse("a", f"{ticks}") in world.peer.published
+                assert FullTrackName.parse("b", f"{ticks}") in world.peer.subscribed
