@@ -12,6 +12,7 @@ from clutch.auth.grants import Grant
 from clutch.net.moqt.outgoing import FetchStream
 from clutch.relay.asking import PastQuestion, StatusQuestion
 from clutch.relay.errors import RequestRefused
+from clutch.relay.flow import DEFAULT_PRIORITY, rank
 from clutch.relay.past import PastRange, fetch_range, is_known, objects_backwards, objects_of
 from clutch.relay.timers import Timer
 from clutch.wire.moqt.codes import RequestError, ResetCode
@@ -29,7 +30,6 @@ _WINDOW_BYTES = 64 << 10
 _PACE_S = 0.02
 _HELD_BYTES = 4 << 20
 """So much of what a publisher sends faster than the subscriber reads."""
-_DEFAULT_PRIORITY = 128
 
 
 @attrs.define(eq=False)
@@ -204,9 +204,9 @@ class FetchAnswer:
         """Send as much as may wait, and come again for the rest."""
         self._timer = None
         if self._stream is None:
-            priority = self.request.parameters.subscriber_priority
-            first = 1 + (_DEFAULT_PRIORITY if priority is None else priority)
-            self._stream = self.peer.session.open_fetch(self.request, priority=first << 8 | _DEFAULT_PRIORITY)
+            given = self.request.parameters.subscriber_priority
+            priority = rank(DEFAULT_PRIORITY if given is None else given, DEFAULT_PRIORITY)
+            self._stream = self.peer.session.open_fetch(self.request, priority=priority)
         blocked = self._stream is None or not self._send(self._stream)
         if blocked and self.request.state is not State.ENDED:
             self._timer = self.peer.router.timers.after(_PACE_S, self._pump)

@@ -204,6 +204,7 @@ class Router:
                 else:
                     sink.ended(status, reason)
             track.weigh()
+            self._ask_again(track, self.limits.linger_s)
         self._drop_if_idle(track)
 
     def live_under(self, prefix: Namespace) -> list[Track]:
@@ -257,6 +258,8 @@ class Router:
             for sink, waits in tuple(track.waiting.items()):
                 if not waits.patient:
                     self._refuse(track, sink, code, reason, retry_ms)
+            if retry_ms is not None:
+                self._ask_again(track, retry_ms / 1000)
         self._drop_if_idle(track)
 
     def answered(self, track: Track, announcer: Announcer) -> None:
@@ -264,6 +267,18 @@ class Router:
         timer = track.asked.pop(announcer, None)
         if timer is not None:
             timer.cancel()
+
+    def _ask_again(self, track: Track, after_s: float) -> None:
+        """For those who still wait then."""
+
+        def again() -> None:
+            track.again = None
+            if track.waiting and not track.live:
+                for announcer in self.announcers_of(track.name):
+                    self._ask(track, announcer)
+
+        if track.waiting and track.again is None:
+            track.again = self.timers.after(max(after_s, self.limits.linger_s), again)
 
     def _ask(self, track: Track, announcer: Announcer) -> None:
         def late() -> None:
@@ -292,6 +307,8 @@ class Router:
             del self.tracks[track.name]
             self._by_namespace.remove(track.name.namespace, track)
             track.cache.clear()
+            if track.again is not None:
+                track.again.cancel()
 
 
 def _end(wait: Wait | None) -> None:

@@ -105,8 +105,8 @@ class Track:
     waiting: dict[Sink, Wait] = attrs.field(factory=dict)
     asked: dict[object, Timer] = attrs.field(factory=dict)
     """Publishers of the namespace that were asked for it and have not answered."""
-    objects: int = 0
-    """How many ever came; for the status."""
+    again: Timer | None = None
+    """When publishers of the namespace are asked for it again."""
     _demand: Demand = Demand.NONE
     _group_wanted: int = -1
     """The new group that was asked for last (NEW_GROUP_REQUEST)."""
@@ -182,7 +182,6 @@ class Track:
         for item in objects:
             flow.objects.append(item)
             self.cache.grew(flow, item)
-        self.objects += len(objects)
         flow.finished, flow.broken = finish, broken
         self._note(flow, objects)
         news = News(flow, self.number, objects, None if last is None else last.object)

@@ -73,3 +73,18 @@ def test_a_node_that_is_restarted_is_one_gap(speech: Path, tmp_path: Path) -> No
                     process.kill()
                     process.communicate()
     assert re.search(r"[1-9]\d* lost in 1 gaps", log.read_text()), log.read_text()
+
+
+def test_who_is_not_let_speak_is_told(shared_node: RunningNode, speech: Path) -> None:
+    """The agent of the call has the caller's ear."""
+    phone = start("call", f"sip:echo@127.0.0.1:{shared_node.sip_port}", "--duration", "20")
+    try:
+        until(lambda: bool(shared_node.status()["sids"]), "a call")
+        (sid,) = shared_node.status()["sids"]
+        url = ("--url", f"moqt://127.0.0.1:{shared_node.moqt_port}")
+        speaker = finish(start("pub", f"voice/{sid}/downlink", str(speech), *url))
+    finally:
+        phone.send_signal(signal.SIGINT)
+        finish(phone)
+    assert speaker.returncode == 1
+    assert "the downlink is taken by an agent" in speaker.stderr, speaker.stderr

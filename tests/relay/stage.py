@@ -16,7 +16,7 @@ from clutch.net.memory import MemoryNetwork
 from clutch.net.quic.aioquic_engine import AioquicEngine
 from clutch.net.quic.certificates import SelfSigned
 from clutch.net.quic.engine import Engine, Limits, Trust
-from clutch.net.quic.memory import MemoryEngine, MemoryQuic
+from clutch.net.quic.memory import MemoryQuic
 from clutch.relay import OpenGate, Relay
 from clutch.wire.moqt.drafts import OFFERED
 
@@ -25,8 +25,7 @@ CLIENT = "192.0.2.2"
 LATENCY_S = 0.01
 
 Kind: TypeAlias = Literal["memory", "aioquic"]
-KINDS: tuple[Kind, ...] = ("memory", "aioquic")
-"""Sessions without QUIC, and real QUIC over packets in memory."""
+"""Sessions without QUIC, or real QUIC over packets in memory."""
 
 
 @attrs.define(eq=False)
@@ -41,7 +40,6 @@ class Stage:
     _network: MemoryNetwork = attrs.field(init=False, factory=lambda: MemoryNetwork(LATENCY_S))
     _quic: MemoryQuic = attrs.field(init=False, factory=lambda: MemoryQuic(LATENCY_S))
     _certificates: SelfSigned = attrs.field(init=False, factory=lambda: SelfSigned((HOST,)))
-    _server: Engine = attrs.field(init=False)
     _scope: trio.CancelScope = attrs.field(init=False)
 
     async def start(self) -> None:
@@ -50,11 +48,9 @@ class Stage:
         await self._nursery.start(self._serve)
 
     async def stop(self, *, killed: bool = False) -> None:
-        """End the relay; if it is killed no client is told."""
+        """End the relay; if it is killed no client is told, which takes real QUIC."""
         if killed:
             self._network.lost = lambda data, source, to: source[0] == HOST
-            for session in list(self._server.sessions) if isinstance(self._server, MemoryEngine) else ():
-                session.vanish()
         self._scope.cancel()
         await trio.testing.wait_all_tasks_blocked()
         self._network.lost = lambda data, source, to: False
@@ -74,8 +70,7 @@ class Stage:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.relay.run)
-                self._server = self._engine()
-                await nursery.start(self._server.run)
+                await nursery.start(self._engine().run)
                 task_status.started()
 
     def _engine(self) -> Engine:

@@ -70,6 +70,35 @@ async def test_the_publisher_has_no_such_track(autojump_clock: MockClock, world:
     assert (answer.code, answer.reason) == (RequestError.DOES_NOT_EXIST, "no such track")
 
 
+async def test_the_publisher_says_when_to_ask_again(autojump_clock: MockClock, relay: Relay) -> None:
+    world = World(relay, "moqt-18")
+    publisher, subscriber = world.connect(), world.connect()
+    publisher.announce(AUDIO, serve=False)
+    subscriber.subscribe(AUDIO, rendezvous_timeout_ms=20_000)
+    publisher.session.reject(publisher.asked(), RequestError.DOES_NOT_EXIST, "not yet", retry_ms=5_000)
+    await world.later(4)
+    assert publisher.take("requested") == []
+    await world.later(2)
+    publisher.session.accept(publisher.asked())
+    assert isinstance(subscriber.answer(), m.SubscribeOk)
+    world.close()
+
+
+async def test_who_waits_for_the_next_publisher_asks_for_it(autojump_clock: MockClock, world: World) -> None:
+    publisher = world.connect()
+    publisher.announce(AUDIO)
+    with world.relay.subscribe(AUDIO) as subscription:
+        for _ in range(2):
+            upstream = publisher.asked()
+            assert subscription.live
+            publisher.session.finish(upstream, DoneStatus.TRACK_ENDED)
+            world.settle()
+            assert not subscription.live
+            await world.later(3)
+        assert subscription.live
+    await world.later(3)
+
+
 async def test_the_publisher_does_not_answer(autojump_clock: MockClock, world: World) -> None:
     publisher, subscriber = world.connect(), world.connect()
     publisher.announce(AUDIO, serve=False)
@@ -204,7 +233,7 @@ async def test_pause_and_go_on(autojump_clock: MockClock, world: World) -> None:
     assert subscriber.objects() == []
     subscriber.session.update(subscription, Parameters(forward=True))
     ((_, answer),) = subscriber.take("update_answered")
-    if world.alpn == "moqt-18":
+    if world.alpn != "moqt-16":
         assert answer.parameters.largest == Location(1, 0)
     publisher.send(track, 2, b"2")
     assert subscriber.objects() == [(2, 0, b"2")]

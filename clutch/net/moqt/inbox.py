@@ -25,13 +25,21 @@ _COST = 512
 
 
 @attrs.define(eq=False)
+class _Waiting:
+    """What waits for one track alias, and how much it counts."""
+
+    items: list[IncomingSubgroup | ObjectDatagram] = attrs.field(factory=list)
+    size: int = 0
+
+
+@attrs.define(eq=False)
 class Inbox:
     """Finds the request of what arrives; keeps, bounded, what has none yet."""
 
     session: MoqtSession = attrs.field(repr=False)
     link: Link = attrs.field(repr=False)
     _requests: Requests = attrs.field(repr=False)
-    _early: dict[int, list[IncomingSubgroup | ObjectDatagram]] = attrs.field(init=False, factory=dict)
+    _early: dict[int, _Waiting] = attrs.field(init=False, factory=dict)
     """What came for a track alias that is not known, or not accepted, yet."""
     _early_bytes: int = attrs.field(init=False, default=0)
     timers: Timers = attrs.field(init=False, repr=False)
@@ -60,8 +68,8 @@ class Inbox:
         request = self._books.aliases.get(alias)
         if request is not None and request.state is not State.PENDING:
             self.session.handler.datagram(self.session, request, datagram)
-        elif alias not in self._books.retired and self._fits(len(data) + _COST):
-            self._waiting(alias).append(datagram)
+        elif alias not in self._books.retired and self._fits(alias, len(data) + _COST):
+            self._early[alias].items.append(datagram)
 
     def watch(self, stream: IncomingSubgroup | IncomingFetch) -> None:
         """An object or a header has begun: it must not take too long."""
@@ -78,15 +86,16 @@ class Inbox:
             self._introduce(incoming, request)
         elif alias in self._books.retired:
             self._refuse(incoming, ResetCode.CANCELLED)
-        elif self._fits(size + _COST):
-            self._waiting(alias).append(incoming)
+        elif self._fits(alias, size + _COST):
+            self._early[alias].items.append(incoming)
         else:
             self._refuse(incoming, ResetCode.EXCESSIVE_LOAD)
 
     def subgroup_continued(self, incoming: IncomingSubgroup, size: int) -> None:
         """More has come of one that waits."""
-        if not self._fits(size):
-            self._waiting(incoming.header.track_alias).remove(incoming)
+        alias = incoming.header.track_alias
+        if not self._fits(alias, size):
+            self._early[alias].items.remove(incoming)
             self._refuse(incoming, ResetCode.EXCESSIVE_LOAD)
 
     def _introduce(self, incoming: IncomingSubgroup, request: Request) -> None:
@@ -115,7 +124,7 @@ class Inbox:
     def fetch_arrived(self, incoming: IncomingFetch, request_id: int) -> Request | None:
         """The FETCH of this side that a stream answers; None if that is over."""
         request = self._books.requests.get(request_id)
-        if request is None and self.link.ours(request_id) and request_id < self.link.own_ids.next:
+        if request is None and self.link.ours(request_id) and self.link.own_ids.used(request_id):
             return None
         if request is None or not request.local or request.kind is not Kind.FETCH or request.streams:
             raise violation(f"a fetch stream for request {request_id}")
@@ -138,45 +147,45 @@ class Inbox:
         if incoming.request.open_streams.pop(incoming, incoming) is None:
             self._requests.settle(incoming.request)
 
-    def _fits(self, size: int) -> bool:
-        """Whether so much more may wait."""
+    def _fits(self, alias: int, size: int) -> bool:
+        """Whether so much more may wait for an alias; then it counts, and does not wait for ever."""
         if self._early_bytes + size > self.session.limits.early_bytes:
             return False
-        self._early_bytes += size
-        return True
-
-    def _waiting(self, alias: int) -> list[IncomingSubgroup | ObjectDatagram]:
-        """What waits for an alias, and not for ever."""
         waiting = self._early.get(alias)
         if waiting is None:
-            waiting = self._early[alias] = []
+            waiting = self._early[alias] = _Waiting()
             when = self.session.clock() + self.session.limits.early_s
             self.timers.set(("alias", alias), when, lambda: self.drop(alias))
             self.session.watch()
-        return waiting
+        waiting.size += size
+        self._early_bytes += size
+        return True
 
     def _refuse(self, incoming: IncomingSubgroup, code: int) -> None:
         self.timers.clear(incoming)
         incoming.stream.stop(self.link.reset_code(code))
 
     def _take(self, alias: int) -> list[IncomingSubgroup | ObjectDatagram]:
-        """What was kept for an alias."""
-        waiting = self._early.pop(alias, [])
-        if not self._early:
-            self._early_bytes = 0
+        """What has waited for an alias."""
+        waiting = self._early.pop(alias, None)
+        if waiting is None:
+            return []
+        self._early_bytes -= waiting.size
         self.timers.clear(("alias", alias))
-        return waiting
+        return waiting.items
 
     def release(self, request: Request) -> None:
         """A subscription is established: hand over what came before."""
         if request.alias is None or request.state is State.ENDED:
             return
         for item in self._take(request.alias):
-            if request.id not in self._books.requests:
-                return  # the handler has ended it meanwhile
+            over = request.id not in self._books.requests  # the handler has ended it meanwhile
             if isinstance(item, IncomingSubgroup):
-                self._introduce(item, request)
-            else:
+                if over:
+                    self._refuse(item, ResetCode.CANCELLED)
+                else:
+                    self._introduce(item, request)
+            elif not over:
                 self.session.handler.datagram(self.session, request, item)
 
     def drop(self, alias: int) -> None:

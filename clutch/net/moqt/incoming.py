@@ -24,7 +24,7 @@ class IncomingSubgroup:
 
     _inbox: Inbox = attrs.field(repr=False)
     stream: QuicStream = attrs.field(repr=False)
-    header: SubgroupHeader = attrs.field(init=False, default=None)
+    header: SubgroupHeader = attrs.field(init=False)
     request: Request = attrs.field(init=False)
     """The subscription that it is of."""
     context: Any = attrs.field(init=False, default=None)
@@ -37,6 +37,7 @@ class IncomingSubgroup:
     """How it ended before that: with FIN (None) or reset."""
     _parser: SubgroupParser = attrs.field(init=False, repr=False)
     _timed: bool = attrs.field(init=False, default=False)
+    _waits: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         self._parser = SubgroupParser(self._inbox.link.draft, self._inbox.link.limits.object_bytes)
@@ -68,11 +69,11 @@ class IncomingSubgroup:
             self.held += objects
             if fin:
                 self.end = (None,)
-            if self.header is None:
-                self.header = parser.header
-                inbox.subgroup_arrived(self, len(data))
-            else:
+            if self._waits:
                 inbox.subgroup_continued(self, len(data))
+            else:
+                self.header, self._waits = parser.header, True
+                inbox.subgroup_arrived(self, len(data))
 
     def was_reset(self, code: int) -> None:
         """The peer gives it up."""
@@ -116,7 +117,7 @@ class IncomingFetch:
             self.request = inbox.fetch_arrived(self, parser.request_id)
             if self.request is None:  # of a FETCH that is over
                 inbox.timers.clear(self)
-                self.stream.stop(ResetCode.CANCELLED)
+                self.stream.stop(inbox.link.reset_code(ResetCode.CANCELLED))
                 return
         if items:
             inbox.session.handler.fetched(inbox.session, self.request, items)

@@ -167,7 +167,7 @@ class H3Layer:
         answer = self._decide(offer) if isinstance(offer, Offer) else offer
         if isinstance(answer, Rejection):
             self._http.send_headers(number, response(answer))
-            self._http.finish(number, answer.reason.encode())
+            self._http.write(number, answer.reason.encode(), fin=True)
             self._streams.over(number)
             return
         handler, incoming = answer
@@ -272,19 +272,20 @@ class H3Layer:
             self._fail(closed.reason, ErrorCode.H3_NO_ERROR)
             return
         self._session.finish(closed)
-        self._end(b"")
+        self._end(b"", fin=True)
         if self._carrier.client:
             self._carrier.close(ErrorCode.H3_NO_ERROR, "")
 
     def _close(self, code: int, reason: str) -> None:
         """This side closes the session. Its handler is told by `sent`."""
-        self._end(CloseSession(code, reason).to_bytes())
+        # Draft-15 wants the FIN at once. The renderer of Chromium 156 crashes if one comes with the capsule.
+        self._end(CloseSession(code, reason).to_bytes(), fin=self._carrier.client)
         self._carrier.refused = True
 
-    def _end(self, last: bytes) -> None:
-        """Finish our side of the CONNECT stream, and give up all streams."""
+    def _end(self, last: bytes, *, fin: bool) -> None:
+        """Say the last on the CONNECT stream, and give up all others."""
         assert self._connect is not None
-        self._http.finish(self._connect, last)
+        self._http.write(self._connect, last, fin=fin)
         self._streams.over(self._connect)
         self._carrier.close_in(LINGER_S, ErrorCode.H3_NO_ERROR, "")
 

@@ -113,6 +113,36 @@ def test_more_early_objects_than_fit(alpn: str) -> None:
 
 
 @ALPN
+def test_early_objects_of_a_subscription_that_ends_with_the_first(alpn: str) -> None:
+    made = subscriber(alpn)
+    draft = made.puppet.draft
+    streams = [made.puppet.session.open_uni(frame(draft, 5, group)) for group in range(3)]
+    made.puppet.session.send_datagram(encode_datagram(draft, ObjectDatagram(5, 4, 0, b"d")))
+    made.deliver()
+    made.scribe.on["subgroup_opened"] = lambda session, incoming: session.cancel(incoming.request)
+    made.puppet.answer(m.SubscribeOk(5))
+    made.deliver()
+    assert names(made.scribe) == ["answered", "subgroup_opened"]
+    for stream in streams:
+        assert stream is not None
+        stream.write(b"more")
+    made.deliver()
+    assert {stream for stream, _ in made.puppet.stops} >= set(streams)
+    assert made.code is None
+
+
+@ALPN
+def test_what_has_waited_counts_no_more(alpn: str) -> None:
+    made = subscriber(alpn, early_bytes=2_000)
+    for alias in range(10, 40):  # there is always one that waits
+        made.puppet.session.open_uni(frame(made.puppet.draft, alias, 1))
+        made.deliver()
+        made.later(1.5)
+    assert {code for _, code in made.puppet.stops} == {ResetCode.CANCELLED}
+    assert made.session._inbox._early_bytes < 1_200
+
+
+@ALPN
 def test_objects_of_a_publication_that_is_refused(alpn: str) -> None:
     made = victim(alpn)
     made.puppet.ask(m.Publish(0, TRACK, 9))
