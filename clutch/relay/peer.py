@@ -277,6 +277,7 @@ class Peer:
         return grant
 
     def _turn_away(self, error: TokenError) -> None:
+        log.info("relay.turned_away", session=self.number, peer=self.session.quic.peer, reason=str(error))
         self.session.close(_SESSION_ERRORS[error.kind], str(error))
 
 

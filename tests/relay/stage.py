@@ -37,7 +37,8 @@ class Stage:
     relay: Relay = attrs.field(init=False)
     clients: Engine = attrs.field(init=False)
     """Of all clients."""
-    _network: MemoryNetwork = attrs.field(init=False, factory=lambda: MemoryNetwork(LATENCY_S))
+    network: MemoryNetwork = attrs.field(init=False, factory=lambda: MemoryNetwork(LATENCY_S))
+    """What real QUIC goes over."""
     _quic: MemoryQuic = attrs.field(init=False, factory=lambda: MemoryQuic(LATENCY_S))
     _certificates: SelfSigned = attrs.field(init=False, factory=lambda: SelfSigned((HOST,)))
     _scope: trio.CancelScope = attrs.field(init=False)
@@ -50,10 +51,10 @@ class Stage:
     async def stop(self, *, killed: bool = False) -> None:
         """End the relay; if it is killed no client is told, which takes real QUIC."""
         if killed:
-            self._network.lost = lambda data, source, to: source[0] == HOST
+            self.network.lost = lambda data, source, to: source[0] == HOST
         self._scope.cancel()
         await trio.testing.wait_all_tasks_blocked()
-        self._network.lost = lambda data, source, to: False
+        self.network.lost = lambda data, source, to: False
 
     def voice(self) -> Voice:
         """A client, whose waits are always the same."""
@@ -77,7 +78,7 @@ class Stage:
         accept, where = self.relay.accept, (HOST, PORT)
         if self.kind == "memory":
             return self._quic.engine(accept, host=HOST, port=PORT, protocols=OFFERED)
-        return AioquicEngine(self._network.host(HOST), where, self._certificates, list(OFFERED), accept)
+        return AioquicEngine(self.network.host(HOST), where, self._certificates, list(OFFERED), accept)
 
     async def start_clients(self) -> None:
         """Start the engine of the clients."""
@@ -85,7 +86,7 @@ class Stage:
         if self.kind == "memory":
             self.clients = self._quic.engine(host=CLIENT, limits=limits)
         else:
-            self.clients = AioquicEngine(self._network.host(CLIENT), limits=limits)
+            self.clients = AioquicEngine(self.network.host(CLIENT), limits=limits)
         await self._nursery.start(self.clients.run)
 
 
