@@ -78,7 +78,7 @@ class Stream:
     def write(self, data: bytes, *, fin: bool = False) -> bool:
         """See `QuicStream.write`."""
         session = self._session
-        if self._write_over or session._over or not session._carrier.quic.takes_more(self.number):
+        if self._write_over or session._over:
             return True
         if not session._room(len(data), self.unsent):
             return False

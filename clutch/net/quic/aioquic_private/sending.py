@@ -53,14 +53,12 @@ class Sending(QuicConnection):
 
     # Streams
 
-    def takes_more(self, stream_id: int) -> bool:
-        """Whether a stream can be written to: the peer may have stopped it, and the event may wait."""
-        stream = self._streams.get(stream_id)
-        return stream is not None and not stream.sender.ended
-
     def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
-        """As aioquic does, on the account of what waits."""
-        self._write(self._get_or_create_stream_for_send(stream_id), data, end_stream)
+        """As aioquic does, on the account of what waits; nothing on a stream that the peer has stopped: the
+        event that says so may still be waiting."""
+        stream = self._get_or_create_stream_for_send(stream_id)
+        if not stream.sender.ended:
+            self._write(stream, data, end_stream)
 
     def open_stream(self, data: bytes, *, fin: bool, one_way: bool) -> Stream:
         """Open one and write to it."""
