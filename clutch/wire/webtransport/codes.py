@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ErrorCode(IntEnum):
-    """What is used of the codes of HTTP/3 (RFC 9114 section 8.1, RFC 9297) and WebTransport (draft-15, 9.5)."""
+    """What is used of HTTP/3 (RFC 9114 section 8.1, RFC 9297 section 5.2) and WebTransport (draft-15)."""
 
     H3_DATAGRAM_ERROR = 0x33
     H3_NO_ERROR = 0x100
