@@ -175,10 +175,11 @@ class Incoming:
 
     def _established(self, subscription: Subscription, request: Request) -> None:
         subscription.establish(capability_of(request.properties))
-        if subscription.past_groups is not None and request.local and request.parameters.largest is not None:
-            subscription.hold(True)
-            fetch = self.session.fetch(JoiningFetch(request.id, subscription.past_groups), Parameters())
+        past = subscription.past_groups is not None and request.parameters.largest is not None
+        if past and request.local and request.open:
+            fetch = self.session.fetch(JoiningFetch(request.id, subscription.past_groups or 0), Parameters())
             fetch.context = subscription
+            subscription.hold(True)
 
     def _refused(self, item: Subscription | Search, message: RequestError_) -> None:
         if isinstance(item, Search) and message.code == RequestError.NOT_SUPPORTED:

@@ -96,7 +96,9 @@ class Link:
         self.session.close(SessionError.NO_ERROR, "")
 
     def add(self, item: Publication | Subscription | Search) -> None:
-        """Something new in the roster."""
+        """Publish, subscribe or search it, unless that is done already."""
+        if self.why is not None:
+            return
         match item:
             case Publication():
                 self._outgoing.add(item)
@@ -115,9 +117,7 @@ class Link:
     # MoqtHandler, see there
 
     def ready(self, session: MoqtSession) -> None:
-        """SETUP has come: publish, subscribe and search everything."""
-        for item in self._roster.items():
-            self.add(item)
+        """SETUP has come."""
         self.up.set()
 
     def requested(self, session: MoqtSession, request: Request) -> None:

@@ -52,6 +52,8 @@ from clutch.wire.webtransport import (
 
 MAX_BUFFERED = 64 << 10
 """Bytes of incomplete frames of HTTP/3, on all streams; also of requests before the peer's settings."""
+_EVENT_COST = 64
+"""Bytes that an event counts for, besides its data."""
 _MAX_REASON = 512
 """Bytes of the body of a refusal that are read."""
 
@@ -78,6 +80,8 @@ class H3Layer:
     """The server's answer, and what is here of its body."""
     _waiting: list[StreamEvent] = attrs.field(init=False, factory=list, repr=False)
     """Of requests, until the peer's settings are here: they say which draft it speaks."""
+    _held: int = attrs.field(init=False, default=0)
+    """What those cost, in bytes."""
 
     def start(self) -> None:
         """See `ConnectionLayer.start`."""
@@ -118,7 +122,8 @@ class H3Layer:
         known = self._http.received_settings is not None
         if not known and not self._carrier.client and not stream_is_unidirectional(event.stream_id):
             self._waiting.append(event)
-            held = sum(len(event.data) for event in self._waiting if isinstance(event, StreamDataReceived))
+            self._held += _EVENT_COST + (len(event.data) if isinstance(event, StreamDataReceived) else 0)
+            held = self._held
         else:
             for found in self._http.handle_event(event):
                 self._on_http_event(found)

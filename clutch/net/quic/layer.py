@@ -126,8 +126,8 @@ class Base(Protocol):
         """Of this connection."""
 
     refused: bool
-    """Set when a write was refused: `Session.sent` is called after the next packets, until a call leaves it
-    False."""
+    """Set when a write was refused, or a session ends that is not the whole connection: `Session.sent` or
+    `Session.finish` is called after the next packets, until a call leaves it False."""
 
     def touch(self) -> None:
         """There is something to send, or a session to finish: before the turn of the loop ends."""

@@ -371,6 +371,15 @@ async def test_requests_before_the_settings_are_not_kept_without_end(
     assert (await peer.until_closed())[0] == ErrorCode.H3_EXCESSIVE_LOAD
 
 
+async def test_nor_are_their_crumbs(autojump_clock: MockClock, world: World) -> None:
+    peer = await ByHand.connect(world)
+    stream = peer.bidi(b"\x01\x80\xff\xff\xff")
+    for _ in range(1100):
+        stream.write(b"x")
+        await trio.sleep(0.001)
+    assert (await peer.until_closed())[0] == ErrorCode.H3_EXCESSIVE_LOAD
+
+
 async def test_an_error_of_http_3_closes_the_connection(autojump_clock: MockClock, world: World) -> None:
     peer, theirs = await opened(world)
     peer.uni(settings(OURS))

@@ -54,8 +54,11 @@ class Sending(QuicConnection):
     # Streams
 
     def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
-        """As aioquic does, on the account of what waits."""
-        self._write(self._get_or_create_stream_for_send(stream_id), data, end_stream)
+        """As aioquic does, on the account of what waits; nothing on a stream that the peer has stopped: the
+        event that says so may still be waiting."""
+        stream = self._get_or_create_stream_for_send(stream_id)
+        if not stream.sender.ended:
+            self._write(stream, data, end_stream)
 
     def open_stream(self, data: bytes, *, fin: bool, one_way: bool) -> Stream:
         """Open one and write to it."""
