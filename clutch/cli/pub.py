@@ -64,8 +64,6 @@ async def _publish(
             with trio.move_on_after(ANSWER_S):
                 await publication.established.wait()
             if publication.refusal:
-                click.echo(f"not heard for now: {publication.refusal}", err=True)
-            if publication.refusal:
                 click.echo(f"not taken for now: {publication.refusal}", err=True)
             while True:
                 sent_s = await _send(publication, read_frames(data, form))
