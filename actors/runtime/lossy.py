@@ -103,6 +103,19 @@ class LossyReceiver(Generic[T]):
         state.lost = 0
         return batch
 
+    def receive_nowait(self) -> list[T]:
+        """Take all items there are, maybe none; how many were lost is told no more.
+
+        Raises `trio.ClosedResourceError` when this end is closed.
+        """
+        state = self._state
+        if state.receiver_closed:
+            raise trio.ClosedResourceError
+        items = list(state.queue)
+        state.queue.clear()
+        state.lost = 0
+        return items
+
     async def __anext__(self) -> T:
         """The next single item; see `receive` for the errors."""
         try:

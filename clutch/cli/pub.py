@@ -8,7 +8,7 @@ import click
 import trio
 
 from clutch.cli.node_options import form_of, form_options, node_options, run_client, say_states
-from clutch.client import Publication, Voice
+from clutch.client import Publication, Voice, VoiceError
 from clutch.client.audio_files import read_frames
 from clutch.client.pace import Pacer
 from clutch.client.publication import unix_us
@@ -63,10 +63,14 @@ async def _publish(
             await voice.connected()
             with trio.move_on_after(ANSWER_S):
                 await publication.established.wait()
+            if publication.refusal:
+                click.echo(f"not taken for now: {publication.refusal}", err=True)
             while True:
                 sent_s = await _send(publication, read_frames(data, form))
                 if not loop:
                     break
+        if publication.refusal:
+            raise VoiceError(f"{namespace}/{track} was not taken: {publication.refusal}")
         lost = f", {publication.dropped} frames lost" if publication.dropped else ""
         click.echo(f"{sent_s:.1f} s published{lost}", err=True)
         nursery.cancel_scope.cancel()

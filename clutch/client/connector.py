@@ -122,6 +122,8 @@ class Connector:
             self._nursery.start_soon(self._retire, old)
         self.links.append(link)
         self.link = link
+        for item in self._roster.items():
+            link.add(item)
         if self.state.state is not State.CONNECTED:
             self._enter(State.CONNECTED)
         self._roster.wake()

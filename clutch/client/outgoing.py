@@ -131,11 +131,12 @@ class Outgoing:
 
     def _refused(self, request: Request, publication: Publication, message: RequestError_) -> None:
         self._forget(request, publication)
-        publication.refusal = message.reason or "refused"
         if message.code == RequestError.NOT_SUPPORTED:
             self._by_namespace = not self._publishes
             self._announce(publication.name.namespace)
-        elif message.retry_ms is None and message.code in UNWANTED:
+            return
+        publication.refusal = message.reason or "refused"
+        if message.retry_ms is None and message.code in UNWANTED:
             pass  # who wants it later will ask for it
         elif not self._attempts.again(publication, lambda: self.add(publication), message):
             publication.refuse(message.code, message.reason)

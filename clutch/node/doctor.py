@@ -12,6 +12,7 @@ from importlib.metadata import version
 import attrs
 
 import native
+from clutch.net.quic.picoquic_private import VERSION, why_not
 
 _AF_XDP = 44
 
@@ -48,6 +49,8 @@ class Findings:
     """Why there is no native plane; empty if there is."""
     kernel: Mapping[str, str]
     """For ``io_uring``, ``af_xdp`` and ``steering``: what the kernel refuses; empty if it agrees."""
+    no_picoquic: str = "aiopquic is not installed"
+    """Why there is no second QUIC engine; empty if there is."""
 
 
 def probe() -> Findings:
@@ -58,7 +61,7 @@ def probe() -> Findings:
         "af_xdp": _refusal(_try_af_xdp()),
         "steering": _refusal(_try_steering() if "steering" in built else 0),
     }
-    return Findings(built, native.reason, kernel)
+    return Findings(built, native.reason, kernel, why_not())
 
 
 def features(findings: Findings) -> list[Feature]:
@@ -75,6 +78,7 @@ def features(findings: Findings) -> list[Feature]:
         Feature(
             "quic", State.AVAILABLE, f"MoQT over raw QUIC and WebTransport, by aioquic {version('aioquic')}"
         ),
+        _picoquic(findings),
     ]
 
 
@@ -119,6 +123,13 @@ def _steering(findings: Findings) -> Feature:
         how = "run it with the capabilities CAP_BPF and CAP_NET_ADMIN"
         return Feature("steering", State.MISSING, f"the kernel takes no programs from us: {refusal}", how)
     return Feature("steering", State.AVAILABLE, "a program in the kernel chooses among sockets on one port")
+
+
+def _picoquic(findings: Findings) -> Feature:
+    if findings.no_picoquic:
+        how = "with Python 3.12 or later: pip install 'clutch[fast]'"
+        return Feature("picoquic", State.MISSING, findings.no_picoquic, how)
+    return Feature("picoquic", State.AVAILABLE, f"the second QUIC engine, by aiopquic {VERSION}")
 
 
 def _srtp(findings: Findings) -> Feature:

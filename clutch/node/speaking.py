@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import attrs
@@ -13,7 +13,16 @@ import trio
 from actors import FRAME_MS, CallAudio, DownlinkTaken, Lease, Speaker
 from clutch.media.playout import LEAD_MS, MOST_MS, URGENT_MS, Filler, Playout
 from clutch.net.voice import BadPayload, VoiceDecoder, can_code, frame_bytes
-from clutch.relay import ACCEPTED, Claim, Decision, LocalSubscription, PublishAttempt, Relay, RequestRefused
+from clutch.relay import (
+    ACCEPTED,
+    Claim,
+    Decision,
+    LocalSubscription,
+    PublishAttempt,
+    Relay,
+    RequestRefused,
+    TrackObject,
+)
 from clutch.wire.errors import MalformedPacket
 from clutch.wire.loc import EMPTY_BLOCK, read_frame
 from clutch.wire.moqt.codes import RequestError
@@ -26,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 START_S = 2.0
 """How long a publisher that was let in may take until its track is there."""
-RETRY_MS = 1000
+RETRY_MS = 250
 """When a publisher that was refused because another speaks may ask again."""
 
 
@@ -75,12 +84,9 @@ class Speaking:
             return Decision(RequestError.NOT_SUPPORTED, str(error))
         if name.namespace != self._namespace or not can_code(form.codec):
             return Decision(RequestError.NOT_SUPPORTED, f"no {form.capability} can be heard here")
-        before = self._talks.get(name)
-        if before is not None and before.over:  # one that comes back at once
-            before.close()
-            del self._talks[name]
+        talk = self._talks.get(name)
         try:
-            if name in self._talks:
+            if talk is not None and not talk.over:
                 raise DownlinkTaken(Speaker.APP.value)
             lease = self._audio.lease(Speaker.APP)
         except DownlinkTaken as error:
@@ -117,7 +123,7 @@ class Talk:
     _subscription: LocalSubscription
     attempt: PublishAttempt
     over: bool = False
-    """The publisher has gone; what came of it may still be on its way to the caller."""
+    """Nothing more is heard of it: the publisher has gone, or was told to go."""
     bad: int = 0
     """Payloads that are not of the form; heard as what is missing is."""
     _playout: Playout[bytes] = attrs.field(factory=Playout)
@@ -136,32 +142,35 @@ class Talk:
         }
 
     async def run(self) -> None:
-        """Let the caller hear it, until it is closed, or the publisher has gone and all is in the call's
-        queue."""
+        """Let the caller hear it, until the publisher has gone or it is closed."""
         while True:
             with trio.move_on_after(self._patience_s()):
                 try:
                     batch = await self._subscription.receive()
-                except trio.EndOfChannel:
+                except (trio.EndOfChannel, trio.ClosedResourceError):
                     break
-                except trio.ClosedResourceError:
-                    return
-                for item in batch.items:
-                    self._playout.push((item.group, item.object), item.payload)
+                self._push(batch.items)
             self._play()
-        self._play(to_the_end=True)
 
     def finish(self) -> None:
-        """The publisher has gone."""
-        self.over = True
+        """The publisher has gone: others may speak, after what has come of it."""
+        if not self.over:
+            self.over = True
+            self._push(self._subscription.receive_nowait())
+            self._play(to_the_end=True)
+            self._lease.release()
 
     def close(self) -> None:
-        """Be silent, and let others speak; a publisher that is still there is told. Idempotent."""
-        self._subscription.close()
+        """Let others speak; a publisher that is still there is told. Idempotent."""
         self._lease.release()
         if not self.over:
             self.over = True
             self.attempt.end("the call has no ear for it any more")
+        self._subscription.close()
+
+    def _push(self, items: Sequence[TrackObject]) -> None:
+        for item in items:
+            self._playout.push((item.group, item.object), item.payload)
 
     def _patience_s(self) -> float:
         """How long what is missing is waited for."""
@@ -185,6 +194,8 @@ class Talk:
     def _decode(self, payload: bytes) -> bytes:
         assert self._decoder is not None
         if self._private is None:
+            # Some publishers put the block in front, some do not, and nothing says which (LOC-04 section 2);
+            # that audio begins with the bytes of an empty one is very unlikely.
             self._private = payload.startswith(EMPTY_BLOCK)
         try:
             return self._decoder.decode(read_frame(NONE, payload, private=self._private).payload)

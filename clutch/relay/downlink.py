@@ -15,25 +15,26 @@ import attrs
 import trio
 
 from clutch.net.quic.engine import QuicSession, QuicStream
-from clutch.relay.flow import EVERYTHING, Flow, News, Window, opening
+from clutch.relay.flow import DEFAULT_PRIORITY, EVERYTHING, Flow, News, Window, opening, rank
 from clutch.relay.limits import QueueLimits
 from clutch.relay.timers import Timer, Timers
 from clutch.relay.track import Track
 from clutch.wire.moqt.codes import DoneStatus, ResetCode
 from clutch.wire.moqt.drafts import Draft
+from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.names import Location
 
 
 class Subscriber(Protocol):
     """The peer's side of it: the request."""
 
-    def joined(self, downlink: Downlink, track: Track) -> None:
+    def joined(self, track: Track) -> None:
         """There is a publisher: answer, and set window, priority and timeouts."""
 
-    def refused(self, downlink: Downlink, code: int, reason: str, retry_ms: int | None) -> None:
+    def refused(self, code: int, reason: str, retry_ms: int | None) -> None:
         """There is none."""
 
-    def ended(self, downlink: Downlink, status: DoneStatus, reason: str) -> None:
+    def ended(self, status: DoneStatus, reason: str) -> None:
         """It is over; all its streams are."""
 
     def skipped(self) -> None:
@@ -78,10 +79,12 @@ class Downlink:
     timers: Timers = attrs.field(repr=False)
     forward: bool = True
     window: Window = EVERYTHING
-    priority: int = 128
+    priority: int = DEFAULT_PRIORITY
     """The subscriber's, 0 (first) to 255."""
-    publisher_priority: int = 128
+    publisher_priority: int = DEFAULT_PRIORITY
     """The track's, for subgroups that have none of their own."""
+    newest_first: bool = False
+    """Of groups that wait (GROUP_ORDER)."""
     timeout_s: float | None = None
     """What waits longer than this is given up (DELIVERY_TIMEOUT)."""
     track: Track | None = None
@@ -109,18 +112,18 @@ class Downlink:
         """See `Sink.joined`."""
         self.track = track
         self.joining = track.largest
-        self.subscriber.joined(self, track)
+        self.subscriber.joined(track)
 
     def refused(self, code: int, reason: str, retry_ms: int | None = None) -> None:
         """See `Sink.refused`."""
-        self.subscriber.refused(self, code, reason, retry_ms)
+        self.subscriber.refused(code, reason, retry_ms)
 
     def ended(self, status: DoneStatus, reason: str) -> None:
         """See `Sink.ended`."""
         for lane in self._lanes.values():
             self._reset(lane, ResetCode.CANCELLED)
         self._stop()
-        self.subscriber.ended(self, status, reason)
+        self.subscriber.ended(status, reason)
 
     def failed(self) -> None:
         """See `Sink.failed`."""
@@ -134,6 +137,19 @@ class Downlink:
 
     def take(self, news: News) -> None:
         """See `Sink.take`: the hot path."""
+        try:
+            self._take(news)
+        except LocalProtocolError:  # the draft of the peer has no room for a number in it
+            self._drop(news.flow)
+
+    def _drop(self, flow: Flow) -> None:
+        """The subscriber gets no more of it."""
+        lane = self._lanes.pop(flow, None) or Lane(None, flow.arrived)
+        self._reset(lane, ResetCode.INTERNAL_ERROR)
+        if not flow.over:
+            self._lanes[flow] = lane
+
+    def _take(self, news: News) -> None:
         flow = news.flow
         lane = self._lanes.get(flow)
         if lane is not None:
@@ -166,7 +182,7 @@ class Downlink:
             return
         self.streams += 1
         priority = self.publisher_priority if flow.priority is None else flow.priority
-        stream.prioritise((1 + self.priority) << 8 | priority)  # behind all that is not objects
+        stream.prioritise(rank(self.priority, priority, flow.group, newest_first=self.newest_first))
         if flow.finished:
             self._written.append(Written(stream, len(data), flow))
             self._bytes += len(data)
@@ -255,7 +271,7 @@ class Downlink:
 
     def _too_far_behind(self) -> None:
         self._stop()
-        self.subscriber.ended(self, DoneStatus.TOO_FAR_BEHIND, "too much waits to be sent")
+        self.subscriber.ended(DoneStatus.TOO_FAR_BEHIND, "too much waits to be sent")
 
     def _expire(self) -> None:
         """Give up what waits for longer than the timeout."""

@@ -24,6 +24,20 @@ OBJECT_OVERHEAD_BYTES: Final = 512
 """What an object costs in memory besides its payload, about."""
 
 
+DEFAULT_PRIORITY: Final = 128
+_ORDERS = 1 << 15
+
+
+def rank(subscriber: int, publisher: int, group: int = 0, *, newest_first: bool = False) -> int:
+    """For `QuicStream.prioritise` (section 7.2): by both priorities, then by the group order.
+
+    Whatever is not objects has smaller numbers. Of equal ones the older stream is first, so ascending groups
+    need none of their own.
+    """
+    order = _ORDERS - 1 - group % _ORDERS if newest_first else 0
+    return ((1 + subscriber) << 8 | publisher) * _ORDERS + order
+
+
 @attrs.define(eq=False)
 class Flow:
     """One subgroup, or one datagram: the objects that came, in order, and whether more will."""

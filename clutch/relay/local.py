@@ -201,6 +201,10 @@ class LocalSubscription:
         """All objects at hand, oldest first; see `LossyReceiver.receive`."""
         return await self._receiver.receive(at_least)
 
+    def receive_nowait(self) -> list[TrackObject]:
+        """All objects at hand, maybe none; see `LossyReceiver.receive_nowait`."""
+        return self._receiver.receive_nowait()
+
     async def __anext__(self) -> TrackObject:
         return await self._receiver.__anext__()
 

@@ -8,7 +8,7 @@ import attrs
 
 from clutch.relay.cache import CachedGroup
 from clutch.relay.errors import RequestRefused
-from clutch.relay.flow import Flow
+from clutch.relay.flow import DEFAULT_PRIORITY, Flow
 from clutch.relay.track import Track
 from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.data import Object
@@ -18,7 +18,6 @@ from clutch.wire.moqt.properties import PropertyType
 
 LAST_OBJECT = (1 << 62) - 1
 """The largest ID that every draft can write."""
-_DEFAULT_PRIORITY = 128
 
 
 @attrs.frozen
@@ -129,6 +128,6 @@ def _fetched(track: Track, flow: Flow, item: Object) -> FetchObject:
         item.id,
         item.payload,
         None if flow.datagram else flow.subgroup,
-        _DEFAULT_PRIORITY if priority is None else priority,
+        DEFAULT_PRIORITY if priority is None else priority,
         item.properties,
     )

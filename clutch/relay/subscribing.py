@@ -12,13 +12,13 @@ from clutch.auth.grants import Grant
 from clutch.net.moqt.handler import UpdateAnswer
 from clutch.relay.downlink import Downlink
 from clutch.relay.errors import RequestRefused
-from clutch.relay.flow import Window
+from clutch.relay.flow import DEFAULT_PRIORITY, Window
 from clutch.relay.track import Track
 from clutch.wire.moqt.codes import DoneStatus, RequestError, SessionError
 from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.messages import RequestError_
-from clutch.wire.moqt.names import FullTrackName, Namespace
-from clutch.wire.moqt.parameters import Parameters
+from clutch.wire.moqt.names import FullTrackName, Location, Namespace
+from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.properties import PropertyType
 from clutch.wire.moqt.session_books import Refusal
 from clutch.wire.moqt.session_request import Answer, Request, State, merged
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from clutch.relay.peer import Peer
 
 log = structlog.get_logger(__name__)
-
-_DEFAULT_PRIORITY = 128
 
 
 @attrs.define(eq=False)
@@ -76,7 +74,7 @@ class Subscription:
         else:
             self.start(0)
 
-    def joined(self, downlink: Downlink, track: Track) -> None:
+    def joined(self, track: Track) -> None:
         """See `Subscriber.joined`."""
         self.track = track
         parameters, largest = self.request.parameters, track.largest
@@ -86,30 +84,33 @@ class Subscription:
             self._refuse(RequestError.INVALID_RANGE, "all of that was sent before")
             return
         self._set(parameters, track)
-        downlink.window = window
-        if not self.request.local:
-            self.peer.session.accept(
-                self.request,
-                alias=track.number,
-                parameters=Parameters(largest=largest),
-                properties=track.properties,
-            )
+        self.downlink.window = window
+        if not self.request.local and not self.peer.accept(
+            self.request,
+            alias=track.number,
+            parameters=Parameters(largest=self._largest(track)),
+            properties=track.properties,
+        ):
+            self._leave()
+            self._forget()
+            self._answered()
+            return
         if parameters.new_group_request is not None:
             track.want_group(parameters.new_group_request)
         self._answered()
 
-    def refused(self, downlink: Downlink, code: int, reason: str, retry_ms: int | None) -> None:
+    def refused(self, code: int, reason: str, retry_ms: int | None) -> None:
         """See `Subscriber.refused`."""
         self._refuse(code, reason, retry_ms)
 
-    def ended(self, downlink: Downlink, status: DoneStatus, reason: str) -> None:
+    def ended(self, status: DoneStatus, reason: str) -> None:
         """See `Subscriber.ended`."""
         self._leave()
         self._forget()
         if status is DoneStatus.TOO_FAR_BEHIND:
             self.peer.router.counters.too_far_behind += 1
             log.info("relay.too_slow", session=self.peer.number, track=str(self.name))
-        self.peer.session.finish(self.request, status, reason, downlink.streams)
+        self.peer.session.finish(self.request, status, reason, self.downlink.streams)
 
     def skipped(self) -> None:
         """See `Subscriber.skipped`."""
@@ -134,7 +135,7 @@ class Subscription:
         track.weigh()
         if parameters.new_group_request is not None:
             track.want_group(parameters.new_group_request)
-        return Parameters(largest=track.largest)
+        return Parameters(largest=self._largest(track))
 
     def release(self) -> None:
         """The request is over, or the session."""
@@ -148,8 +149,10 @@ class Subscription:
         downlink.forward = parameters.forward is not False
         priority = parameters.subscriber_priority
         default = properties.number(PropertyType.DEFAULT_PUBLISHER_PRIORITY)
-        downlink.priority = _DEFAULT_PRIORITY if priority is None else priority
-        downlink.publisher_priority = _DEFAULT_PRIORITY if default is None else default
+        order = parameters.group_order or properties.number(PropertyType.DEFAULT_PUBLISHER_GROUP_ORDER)
+        downlink.priority = DEFAULT_PRIORITY if priority is None else priority
+        downlink.publisher_priority = DEFAULT_PRIORITY if default is None else default
+        downlink.newest_first = order == GroupOrder.DESCENDING
         timeouts_ms = (
             parameters.delivery_timeout_ms,
             parameters.subgroup_delivery_timeout_ms,
@@ -171,6 +174,11 @@ class Subscription:
         then, self._then = self._then, []
         for call in then:
             call()
+
+    def _largest(self, track: Track) -> Location | None:
+        """The largest object, if the peer's draft can say it: then it can get what follows, too."""
+        most = self.peer.session.draft.integer.maximum
+        return track.largest if track.largest is None or max(track.largest) <= most else None
 
     def _leave(self) -> None:
         track, self.track = self.track, None

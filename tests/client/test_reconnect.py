@@ -256,3 +256,15 @@ async def test_leaving_is_cancelled_in_time(autojump_clock: MockClock, world: Wo
             await trio.sleep_forever()
     assert scope.cancelled_caught
     assert trio.current_time() < 6.5
+
+
+async def test_what_is_opened_at_any_moment_is_established(autojump_clock: MockClock, world: World) -> None:
+    for number in range(50):
+        async with world.voice() as voice:
+            await trio.sleep(number // 5 * 0.01)
+            for _ in range(number % 5):
+                await trio.lowlevel.checkpoint()
+            with voice.publish_text("a", f"{number}"), voice.subscribe_audio("b", f"{number}"):
+                await trio.sleep(0.2)
+                assert FullTrackName.parse("a", f"{number}") in world.peer.published
+                assert FullTrackName.parse("b", f"{number}") in world.peer.subscribed

@@ -18,16 +18,15 @@ def said(log: Path, text: str) -> bool:
     return text in log.read_text()
 
 
-@pytest.mark.parametrize("scheme", ["moqt", "https"])
 @pytest.mark.parametrize(
-    ("options", "output"),
+    ("scheme", "options", "output"),
     [
-        ((), "heard.wav"),
-        ((), "heard.ogg"),
-        (("--codec", "pcm16", "--rate", "16000"), "heard.wav"),
-        (("--codec", "g711_alaw"), "heard.wav"),
+        ("moqt", (), "heard.wav"),
+        ("moqt", (), "heard.ogg"),
+        ("moqt", ("--codec", "g711_alaw"), "heard.wav"),
+        ("https", ("--codec", "pcm16", "--rate", "16000"), "heard.wav"),
     ],
-    ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
+    ids=["opus", "ogg", "g711", "pcm-https"],
 )
 def test_a_file_goes_through(
     shared_node: RunningNode, speech: Path, tmp_path: Path, scheme: str, options: tuple[str, ...], output: str
@@ -73,3 +72,18 @@ def test_a_node_that_is_restarted_is_one_gap(speech: Path, tmp_path: Path) -> No
                     process.kill()
                     process.communicate()
     assert re.search(r"[1-9]\d* lost in 1 gaps", log.read_text()), log.read_text()
+
+
+def test_who_is_not_let_speak_is_told(shared_node: RunningNode, speech: Path) -> None:
+    """The agent of the call has the caller's ear."""
+    phone = start("call", f"sip:echo@127.0.0.1:{shared_node.sip_port}", "--duration", "20")
+    try:
+        until(lambda: bool(shared_node.status()["sids"]), "a call")
+        (sid,) = shared_node.status()["sids"]
+        url = ("--url", f"moqt://127.0.0.1:{shared_node.moqt_port}")
+        speaker = finish(start("pub", f"voice/{sid}/downlink", str(speech), *url))
+    finally:
+        phone.send_signal(signal.SIGINT)
+        finish(phone)
+    assert speaker.returncode == 1
+    assert "the downlink is taken by an agent" in speaker.stderr, speaker.stderr

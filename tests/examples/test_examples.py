@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,9 @@ from types import ModuleType
 import pytest
 import trio
 import trio.testing
+
+from clutch.client import CallerBridge, Voice
+from tests.client.nodes import Loopback, loopback_node
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -55,3 +59,38 @@ def test_trial(capsys: pytest.CaptureFixture[str]) -> None:
     report = capsys.readouterr().out.splitlines()[-2:]
     assert report[0].startswith("an agent that does not let go: cancel at each of ")
     assert report[1] == "  nothing left"
+
+
+def test_tracks(capsys: pytest.CaptureFixture[str]) -> None:
+    """The caller says something, hears it, and hangs up."""
+
+    async def caller(node: Loopback) -> None:
+        async with Voice(node.url, trust=node.trust) as voice:
+            options = {"codec": "pcm16", "sample_rate": 16_000}
+            async with (
+                voice.audio_bridge.attach_caller("demo", **options) as bridge,  # type: ignore[arg-type]
+                trio.open_nursery() as nursery,
+            ):
+                nursery.start_soon(speak, bridge)
+                frame = await bridge.downlink.__anext__()
+                assert frame.payload == b"hello"
+                nursery.cancel_scope.cancel()
+
+    async def speak(bridge: CallerBridge) -> None:
+        while True:
+            await bridge.uplink.send(b"hello")
+
+    async def both(node: Loopback) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(load("tracks").main, node.url, node.trust)
+            nursery.start_soon(caller, node)
+
+    with loopback_node() as node:
+        trio.run(both, node)
+    assert capsys.readouterr().out.split() == ["connecting", "connected"]
+
+
+def test_tracks_aio(capsys: pytest.CaptureFixture[str]) -> None:
+    with loopback_node() as node:
+        asyncio.run(load("tracks_aio").main(node.url, node.trust))
+    assert capsys.readouterr().out.split() == ["hello", "goodbye"]

@@ -7,7 +7,7 @@ import pytest
 import native
 from clutch.node.doctor import Feature, Findings, State, available, features, probe
 
-NAMES = ["native", "twin", "udp", "io_uring", "af_xdp", "opus", "srtp", "steering", "quic"]
+NAMES = ["native", "twin", "udp", "io_uring", "af_xdp", "opus", "srtp", "steering", "quic", "picoquic"]
 AGREES = {"io_uring": "", "af_xdp": "", "steering": ""}
 REFUSES = {
     "io_uring": "Function not implemented",
@@ -35,6 +35,13 @@ def test_a_native_plane_without_libraries() -> None:
     assert available(findings) == ["native", "twin", "udp", "quic"]
     assert "libopus-dev" in find(findings, "opus").how
     assert "libsrtp2-dev" in find(findings, "srtp").how
+
+
+def test_the_second_quic_engine() -> None:
+    assert find(Findings(frozenset(), "no gcc", AGREES, ""), "picoquic").state is State.AVAILABLE
+    missing = find(Findings(frozenset(), "no gcc", AGREES, "aiopquic is not installed"), "picoquic")
+    assert missing.state is State.MISSING
+    assert "clutch[fast]" in missing.how
 
 
 @pytest.mark.parametrize("name", ["io_uring", "af_xdp"])

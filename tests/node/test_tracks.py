@@ -29,6 +29,7 @@ from actors.testing import (
 )
 from clutch.media.audio import Sound
 from clutch.net.voice import VoiceDecoder, VoiceEncoder, can_code
+from clutch.node.speaking import RETRY_MS
 from clutch.node.tracks import CallTracks
 from clutch.relay import LocalSubscription, OpenGate, PublishAttempt, Relay, RequestRefused
 from clutch.relay.claims import Decision
@@ -258,7 +259,7 @@ async def test_an_app_is_refused_while_the_agent_speaks(autojump_clock: MockCloc
     assert call.downlink.speakers == [Speaker.AGENT]
     with pytest.raises(RequestRefused, match="taken by an agent") as refusal:
         App(scene.relay).publish()
-    assert (refusal.value.code, refusal.value.retry_ms) == (RequestError.UNINTERESTED, 1000)
+    assert (refusal.value.code, refusal.value.retry_ms) == (RequestError.UNINTERESTED, RETRY_MS)
 
 
 async def test_nobody_speaks_in_the_callers_name(autojump_clock: MockClock, scene: Scene) -> None:
@@ -282,7 +283,7 @@ async def test_one_app_at_a_time(autojump_clock: MockClock, scene: Scene) -> Non
     assert call.downlink.speakers == [Speaker.APP]
     await second.say(b"\2\0" * 160)
     await trio.sleep(0.1)
-    assert b"\2\0" * 160 in stream.heard
+    assert b"\1\0" * 160 + b"\2\0" * 160 in stream.heard
     assert second.told == []
     second.close()
 
@@ -376,7 +377,7 @@ async def test_peers_take_turns(autojump_clock: MockClock, scene: Scene, world: 
     track = one.publish(DOWNLINK)
     two.session.publish(DOWNLINK)
     refusal = two.answer()
-    assert (refusal.code, refusal.retry_ms) == (RequestError.UNINTERESTED, 1000)
+    assert (refusal.code, refusal.retry_ms) == (RequestError.UNINTERESTED, RETRY_MS)
     one.send(track, 7, b"\1\0" * 160)
     world.settle()
     one.leave()

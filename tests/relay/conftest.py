@@ -21,6 +21,9 @@ from tests.relay.world import World
 AUDIO = FullTrackName.parse("voice/a1/uplink", "audio")
 OTHER = FullTrackName.parse("voice/a2/uplink", "audio")
 
+joining = pytest.mark.parametrize("world", ["moqt-18", "moqt-16"], indirect=True)
+"""For tests of joining FETCH, which draft 20 has not."""
+
 
 @pytest.fixture
 def limits() -> RelayLimits:
@@ -52,7 +55,7 @@ async def relay(limits: RelayLimits) -> AsyncIterator[Relay]:
     assert open_lossy_channels() == 0
 
 
-@pytest.fixture(params=["moqt-18", "moqt-16"])
+@pytest.fixture(params=["moqt-20", "moqt-18", "moqt-16"])
 def world(request: pytest.FixtureRequest, relay: Relay) -> Iterator[World]:
     """The relay, and peers that speak each draft unless they are told otherwise; they leave at the end."""
     world = World(relay, request.param)

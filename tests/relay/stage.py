@@ -16,7 +16,7 @@ from clutch.net.memory import MemoryNetwork
 from clutch.net.quic.aioquic_engine import AioquicEngine
 from clutch.net.quic.certificates import SelfSigned
 from clutch.net.quic.engine import Engine, Limits, Trust
-from clutch.net.quic.memory import MemoryEngine, MemoryQuic
+from clutch.net.quic.memory import MemoryQuic
 from clutch.relay import OpenGate, Relay
 from clutch.wire.moqt.drafts import OFFERED
 
@@ -25,8 +25,7 @@ CLIENT = "192.0.2.2"
 LATENCY_S = 0.01
 
 Kind: TypeAlias = Literal["memory", "aioquic"]
-KINDS: tuple[Kind, ...] = ("memory", "aioquic")
-"""Sessions without QUIC, and real QUIC over packets in memory."""
+"""Sessions without QUIC, or real QUIC over packets in memory."""
 
 
 @attrs.define(eq=False)
@@ -38,10 +37,10 @@ class Stage:
     relay: Relay = attrs.field(init=False)
     clients: Engine = attrs.field(init=False)
     """Of all clients."""
-    _network: MemoryNetwork = attrs.field(init=False, factory=lambda: MemoryNetwork(LATENCY_S))
+    network: MemoryNetwork = attrs.field(init=False, factory=lambda: MemoryNetwork(LATENCY_S))
+    """What real QUIC goes over."""
     _quic: MemoryQuic = attrs.field(init=False, factory=lambda: MemoryQuic(LATENCY_S))
     _certificates: SelfSigned = attrs.field(init=False, factory=lambda: SelfSigned((HOST,)))
-    _server: Engine = attrs.field(init=False)
     _scope: trio.CancelScope = attrs.field(init=False)
 
     async def start(self) -> None:
@@ -50,14 +49,12 @@ class Stage:
         await self._nursery.start(self._serve)
 
     async def stop(self, *, killed: bool = False) -> None:
-        """End the relay; if it is killed no client is told."""
+        """End the relay; if it is killed no client is told, which takes real QUIC."""
         if killed:
-            self._network.lost = lambda data, source, to: source[0] == HOST
-            for session in list(self._server.sessions) if isinstance(self._server, MemoryEngine) else ():
-                session.vanish()
+            self.network.lost = lambda data, source, to: source[0] == HOST
         self._scope.cancel()
         await trio.testing.wait_all_tasks_blocked()
-        self._network.lost = lambda data, source, to: False
+        self.network.lost = lambda data, source, to: False
 
     def voice(self) -> Voice:
         """A client, whose waits are always the same."""
@@ -74,15 +71,14 @@ class Stage:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.relay.run)
-                self._server = self._engine()
-                await nursery.start(self._server.run)
+                await nursery.start(self._engine().run)
                 task_status.started()
 
     def _engine(self) -> Engine:
         accept, where = self.relay.accept, (HOST, PORT)
         if self.kind == "memory":
             return self._quic.engine(accept, host=HOST, port=PORT, protocols=OFFERED)
-        return AioquicEngine(self._network.host(HOST), where, self._certificates, list(OFFERED), accept)
+        return AioquicEngine(self.network.host(HOST), where, self._certificates, list(OFFERED), accept)
 
     async def start_clients(self) -> None:
         """Start the engine of the clients."""
@@ -90,7 +86,7 @@ class Stage:
         if self.kind == "memory":
             self.clients = self._quic.engine(host=CLIENT, limits=limits)
         else:
-            self.clients = AioquicEngine(self._network.host(CLIENT), limits=limits)
+            self.clients = AioquicEngine(self.network.host(CLIENT), limits=limits)
         await self._nursery.start(self.clients.run)
 
 

@@ -13,7 +13,7 @@ from clutch.wire.moqt.names import Location
 from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_request import Kind, Request
-from tests.relay.conftest import AUDIO
+from tests.relay.conftest import AUDIO, joining
 from tests.relay.world import Client, World
 
 RANGE = m.StandaloneFetch(AUDIO, Location(1, 0), Location(3, 0))
@@ -159,10 +159,11 @@ async def test_a_subscriber_that_does_not_read(autojump_clock: MockClock, peers:
     assert len(publisher.take("cancelled")) == 1
     subscriber.pair.server.credit = float("inf")
     assert [code for _, code in subscriber.take("fetch_ended")] == [
-        ResetCode.EXCESSIVE_LOAD if world.alpn == "moqt-18" else ResetCode.INTERNAL_ERROR
+        ResetCode.INTERNAL_ERROR if world.alpn == "moqt-16" else ResetCode.EXCESSIVE_LOAD
     ]
 
 
+@joining
 async def test_a_joining_fetch(autojump_clock: MockClock, peers: Peers) -> None:
     _, publisher, subscriber = peers
     subscription = subscriber.subscribe(AUDIO)
@@ -182,7 +183,7 @@ async def test_the_status_of_a_track_nobody_has_heard(autojump_clock: MockClock,
     world, publisher, subscriber = peers
     subscriber.session.track_status(AUDIO)
     parameters = Parameters(largest=Location(8, 1))
-    properties = CAPABILITY if world.alpn == "moqt-18" else Properties()
+    properties = Properties() if world.alpn == "moqt-16" else CAPABILITY
     publisher.session.accept(publisher.asked(), parameters=parameters, properties=properties)
     answer = subscriber.answer()
     assert (answer.parameters.largest, answer.properties) == (Location(8, 1), properties)

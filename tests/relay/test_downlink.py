@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from clutch.relay import RelayLimits
 from clutch.wire.moqt.codes import DoneStatus
 from clutch.wire.moqt.names import Location
-from clutch.wire.moqt.parameters import Filter, FilterType, Parameters
+from clutch.wire.moqt.parameters import Filter, FilterType, GroupOrder, Parameters
 from clutch.wire.moqt.properties import Properties
 from tests.relay.conftest import AUDIO, OTHER
 from tests.relay.world import Client, World
@@ -221,3 +221,20 @@ async def test_the_urgent_first(autojump_clock: MockClock, stage: Stage) -> None
     world.settle()
     subscriber.pair.server.credit = EVERYTHING
     assert [payload for _, _, payload in subscriber.objects()] == [b"audio", b"later", b"video"]
+
+
+@pytest.mark.parametrize("by", ["subscriber", "publisher"])
+async def test_the_newest_group_first(autojump_clock: MockClock, stage: Stage, by: str) -> None:
+    world, publisher, subscriber, _ = stage
+    if by == "publisher":
+        track = publisher.publish(AUDIO, Properties.of((0x22, GroupOrder.DESCENDING)))
+        subscriber.subscribe(AUDIO)
+    else:
+        track = publisher.publish(AUDIO)
+        subscriber.subscribe(AUDIO, group_order=GroupOrder.DESCENDING)
+    subscriber.pair.server.credit = NOTHING
+    for group in (7, 8, 9):
+        publisher.send(track, group, b"x")
+        world.settle()
+    subscriber.pair.server.credit = EVERYTHING
+    assert _groups(subscriber) == [9, 8, 7]

@@ -15,7 +15,7 @@ from clutch.wire.moqt.names import FullTrackName, Location
 from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_request import Request
-from tests.relay.conftest import AUDIO, OTHER
+from tests.relay.conftest import AUDIO, OTHER, joining
 from tests.relay.world import Client, World
 
 
@@ -89,6 +89,7 @@ async def test_fetches_that_cannot_be(
     assert late.answer().code == code
 
 
+@joining
 @pytest.mark.parametrize(
     ("start", "relative", "heard"),
     [(2, True, [b"12", b"13", b"14"]), (13, False, [b"13", b"14"]), (99, True, [b"?", *_ALL])],
@@ -121,6 +122,7 @@ async def test_joining_what_waits_for_its_publisher(autojump_clock: MockClock, r
     world.close()
 
 
+@joining
 async def test_joining_before_anything_was_sent(autojump_clock: MockClock, world: World) -> None:
     publisher, late = world.connect(), world.connect()
     publisher.publish(AUDIO)

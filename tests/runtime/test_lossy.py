@@ -19,6 +19,23 @@ def channel(capacity: int) -> tuple[LossySender[int], LossyReceiver[int]]:
     return open_lossy(capacity)
 
 
+async def test_taking_what_there_is() -> None:
+    sender: LossySender[int]
+    sender, receiver = open_lossy(2)
+    assert receiver.receive_nowait() == []
+    for number in range(3):
+        sender.send(number)
+    assert receiver.receive_nowait() == [1, 2]
+    sender.send(3)
+    sender.close()
+    assert receiver.receive_nowait() == [3]
+    with pytest.raises(trio.EndOfChannel):
+        await receiver.receive()
+    receiver.close()
+    with pytest.raises(trio.ClosedResourceError):
+        receiver.receive_nowait()
+
+
 async def test_the_oldest_go_and_are_counted(autojump_clock: MockClock) -> None:
     sender, receiver = channel(3)
     with receiver:

@@ -79,6 +79,8 @@ class QuicStream(Protocol):
     def write(self, data: bytes, *, fin: bool = False) -> bool:
         """Send all of it, or take nothing and return False if too much waits already.
 
+        An engine may let the end of a one-way stream, if that and a few bytes are all, wait some
+        milliseconds for company.
         After a False `SessionHandler.writable` says when to try again. Ignored, and True, once this side was
         reset, was told to stop, or has finished: the event says so.
         """
@@ -232,6 +234,9 @@ class Limits:
     session_unread: int = 4 << 20
     """Received and not deliverable yet: out of order, or early for their session."""
     datagrams_unsent: int = 64 << 10
+    backlog: int = 8_192
+    """Events of all sessions that wait to be handled, of an engine that cannot leave them to the kernel;
+    beyond it who sent most is closed."""
     idle_s: float = 30.0
     handshake_s: float = 10.0
 

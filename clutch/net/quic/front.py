@@ -21,8 +21,8 @@ from clutch.net.link import Address
 from clutch.net.quic.aioquic_private import CID_BYTES, initial_close, new_cid, reset_token
 
 _INITIAL_BYTES = 1200
-_RESET_BYTES = 41
-"""Of a stateless reset: as long as a small packet."""
+_RESET_LEAST, _RESET_MOST = 21, 41
+"""Bytes of a stateless reset: as long as a small packet (RFC 9000, 10.3)."""
 
 
 @attrs.frozen
@@ -105,11 +105,12 @@ class Front:
         """The answer to a short packet of a connection that is not known, if it is one of ours: a stateless
         reset, which looks like any other packet and is shorter than what it answers (RFC 9000, 10.3)."""
         cid = data[1 : 1 + CID_BYTES]
-        if len(data) <= _RESET_BYTES or cid[0] != self._shard:
+        length = min(_RESET_MOST, len(data) - 1)
+        if length < _RESET_LEAST or cid[0] != self._shard:
             self.counters.dropped += 1
             return None
         self.counters.reset += 1
-        noise = bytearray(os.urandom(_RESET_BYTES - STATELESS_RESET_TOKEN_SIZE))
+        noise = bytearray(os.urandom(length - STATELESS_RESET_TOKEN_SIZE))
         noise[0] = 0x40 | noise[0] & 0x3F
         return bytes(noise) + reset_token(self._reset_key, cid)
 

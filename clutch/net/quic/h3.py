@@ -52,6 +52,8 @@ from clutch.wire.webtransport import (
 
 MAX_BUFFERED = 64 << 10
 """Bytes of incomplete frames of HTTP/3, on all streams; also of requests before the peer's settings."""
+_EVENT_COST = 64
+"""Bytes that an event counts for, besides its data."""
 _MAX_REASON = 512
 """Bytes of the body of a refusal that are read."""
 
@@ -78,6 +80,8 @@ class H3Layer:
     """The server's answer, and what is here of its body."""
     _waiting: list[StreamEvent] = attrs.field(init=False, factory=list, repr=False)
     """Of requests, until the peer's settings are here: they say which draft it speaks."""
+    _held: int = attrs.field(init=False, default=0)
+    """What those cost, in bytes."""
 
     def start(self) -> None:
         """See `ConnectionLayer.start`."""
@@ -118,7 +122,8 @@ class H3Layer:
         known = self._http.received_settings is not None
         if not known and not self._carrier.client and not stream_is_unidirectional(event.stream_id):
             self._waiting.append(event)
-            held = sum(len(event.data) for event in self._waiting if isinstance(event, StreamDataReceived))
+            self._held += _EVENT_COST + (len(event.data) if isinstance(event, StreamDataReceived) else 0)
+            held = self._held
         else:
             for found in self._http.handle_event(event):
                 self._on_http_event(found)
@@ -167,7 +172,7 @@ class H3Layer:
         answer = self._decide(offer) if isinstance(offer, Offer) else offer
         if isinstance(answer, Rejection):
             self._http.send_headers(number, response(answer))
-            self._http.finish(number, answer.reason.encode())
+            self._http.write(number, answer.reason.encode(), fin=True)
             self._streams.over(number)
             return
         handler, incoming = answer
@@ -272,19 +277,20 @@ class H3Layer:
             self._fail(closed.reason, ErrorCode.H3_NO_ERROR)
             return
         self._session.finish(closed)
-        self._end(b"")
+        self._end(b"", fin=True)
         if self._carrier.client:
             self._carrier.close(ErrorCode.H3_NO_ERROR, "")
 
     def _close(self, code: int, reason: str) -> None:
         """This side closes the session. Its handler is told by `sent`."""
-        self._end(CloseSession(code, reason).to_bytes())
+        # Draft-15 wants the FIN at once. The renderer of Chromium 156 crashes if one comes with the capsule.
+        self._end(CloseSession(code, reason).to_bytes(), fin=self._carrier.client)
         self._carrier.refused = True
 
-    def _end(self, last: bytes) -> None:
-        """Finish our side of the CONNECT stream, and give up all streams."""
+    def _end(self, last: bytes, *, fin: bool) -> None:
+        """Say the last on the CONNECT stream, and give up all others."""
         assert self._connect is not None
-        self._http.finish(self._connect, last)
+        self._http.write(self._connect, last, fin=fin)
         self._streams.over(self._connect)
         self._carrier.close_in(LINGER_S, ErrorCode.H3_NO_ERROR, "")
 

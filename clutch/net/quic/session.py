@@ -1,4 +1,4 @@
-"""Sessions and streams on a connection of the aioquic engine, raw or of WebTransport."""
+"""Sessions and streams on a connection of an engine, raw or of WebTransport."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aioquic.quic.connection import stream_is_client_initiated, stream_is_unidir
 
 from clutch.net.link import Address
 from clutch.net.quic.engine import INTERNAL_ERROR, Closed, Kind, SessionHandler, Stats
-from clutch.net.quic.layer import Carrier
+from clutch.net.quic.layer import Base
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class Framing:
 
 @attrs.define(eq=False)
 class Stream:
-    """`QuicStream` on aioquic."""
+    """`QuicStream` on a connection."""
 
     _session: Session = attrs.field(repr=False)
     number: int
@@ -117,9 +117,9 @@ class Stream:
 
 @attrs.define(eq=False)
 class Session:
-    """`QuicSession` on aioquic. The layer that made it calls `start`, the `on_` methods and `finish`."""
+    """`QuicSession` on a connection. The layer that made it calls `start`, the `on_` methods and `finish`."""
 
-    _carrier: Carrier = attrs.field(repr=False)
+    _carrier: Base = attrs.field(repr=False)
     _handler: SessionHandler = attrs.field(repr=False)
     _framing: Framing = attrs.field(repr=False)
     context: Any = None

@@ -27,7 +27,8 @@ class Timers:
         if connection.timer < connection.alarm:
             connection.alarm = connection.timer
             heapq.heappush(self._alarms, (connection.timer, next(self._count), connection))
-            self._nap.deadline = min(self._nap.deadline, connection.timer)
+            if connection.timer < self._nap.deadline:
+                self._nap.deadline = connection.timer
 
     def due(self, now: float) -> list[Connection]:
         """Those whose time has come, each once."""

@@ -26,6 +26,24 @@ async function streamErrorCode(promise) {
   }
 }
 
+// How a session ends that the server closes while a request is open and streams are being closed. It is to
+// end in the same way every time: Chromium 156 crashed here when the FIN came with the reason.
+async function ended() {
+  const session = open("/busy", ["moqt-18"]);
+  await session.ready;
+  const request = await session.createBidirectionalStream();
+  request.readable.getReader().read().catch(() => {});
+  let over = false;
+  const end = session.closed.finally(() => (over = true));
+  const publish = async () => (await send(await session.createUnidirectionalStream(), "object")).close();
+  while (!over) {
+    publish().catch(() => {}); // the session may be gone
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const { closeCode, reason } = await end;
+  return `${closeCode} ${reason}`;
+}
+
 report(async (seen) => {
   const session = open("/all?room=1", ["moqt-99", "moqt-16", "moqt-18"]);
   await session.ready;
@@ -62,14 +80,11 @@ report(async (seen) => {
   const unwanted = await send(await session.createUnidirectionalStream(), "stop me");
   seen.stopped = await streamErrorCode(unwanted.closed);
 
-  // The stream stays open: Chromium 156 crashes now and then if a session ends while a stream is being closed.
-  await send(await session.createUnidirectionalStream(), "close, please");
-  seen.closed = await session.closed;
+  session.close({ closeCode: 9, reason: "that is all" });
+  await session.closed;
 
-  const other = open("/other", ["moqt-18"]);
-  await other.ready;
-  other.close({ closeCode: 9, reason: "that is all" });
-  await other.closed;
+  seen.ends = [];
+  for (let round = 0; round < 10; round++) seen.ends.push(await ended());
 
   for (const [name, path, protocols] of [
     ["wrongProtocol", "/all", ["moqt-99"]],

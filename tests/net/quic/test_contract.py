@@ -126,6 +126,24 @@ async def test_reset_and_stop_carry_their_codes(peers: Peers) -> None:
     assert [event[0] for event in theirs.events[known:]] == ["stream_opened", "received"]
 
 
+async def test_what_is_written_before_a_stop_is_told_goes_nowhere(peers: Peers) -> None:
+    """As by a relay: what comes in one session is written to another, which has just been told to stop."""
+    mine, theirs = await peers.pair()
+    other, others = await peers.pair()
+    one, two = mine.open.open_bidi(b"1"), other.open.open_bidi(b"2")
+    assert one is not None
+    assert two is not None
+    await theirs.until(lambda: bool(theirs.data))
+    await others.until(lambda: bool(others.data))
+    taken: list[bool] = []
+    theirs.on_data = lambda stream, data, fin: taken.append(others.streams[0].write(b"more", fin=True))
+    one.write(b"news")
+    two.stop(33)
+    await theirs.until(lambda: bool(taken))
+    assert taken == [True]
+    assert theirs.end is None
+
+
 async def test_datagrams(peers: Peers) -> None:
     mine, theirs = await peers.pair()
     assert mine.open.open_uni(b"hello", fin=True) is not None

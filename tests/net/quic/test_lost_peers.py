@@ -59,6 +59,7 @@ async def test_a_client_learns_at_once_that_its_server_was_restarted(
     autojump_clock: MockClock, world: World
 ) -> None:
     mine, theirs = await world.pair()
+    idle, _ = await world.pair()
     world.network.lost = lambda data, source, to: source[0] == SERVER
     await world.stop_server()  # as by kill -9: nobody is told
     await world.start_server()
@@ -69,6 +70,9 @@ async def test_a_client_learns_at_once_that_its_server_was_restarted(
     assert mine.end == Closed("peer", 0, "stateless reset", application=False)
     assert trio.current_time() - before < 0.1
     assert theirs.end is not None
+    await idle.until(lambda: idle.end is not None)  # by the answer to its ping
+    assert idle.end == mine.end
+    assert trio.current_time() - before < world.limits.idle_s / 2
     assert world.client.connections == 0
 
 

@@ -59,6 +59,10 @@ async def send(world: World, frames: bytes) -> None:
         (b"\x0b\x02\x01a\x0b\x02\x02ab", QuicErrorCode.FINAL_SIZE_ERROR),
         (b"\x31\x05ab", QuicErrorCode.FRAME_ENCODING_ERROR),
         (b"\x3f\x00", QuicErrorCode.FRAME_ENCODING_ERROR),
+        (b"\x12" + varint((1 << 60) + 1), QuicErrorCode.FRAME_ENCODING_ERROR),
+        (b"\x11\x02\x01", QuicErrorCode.STREAM_STATE_ERROR),
+        (b"\x11\x01\x01", QuicErrorCode.STREAM_STATE_ERROR),
+        (b"\x10\x40", QuicErrorCode.FRAME_ENCODING_ERROR),
         (b"\x1e\x00", QuicErrorCode.PROTOCOL_VIOLATION),
     ],
 )
@@ -68,7 +72,7 @@ async def test_a_bad_frame_ends_the_session_with_its_code(
     _, theirs = await world.pair()
     await trio.sleep(1)
     await send(world, frames)
-    assert theirs.end is not None
+    assert theirs.end is not None, theirs.events
     assert (theirs.end.by, theirs.end.code) == ("engine", code)
 
 
@@ -88,6 +92,30 @@ async def test_random_frames_never_break_the_engine(
         await mine.until(lambda mine=mine: mine.end is not None)  # type: ignore[misc]
         await trio.sleep(5)
     assert world.server.connections == 0
+
+
+async def test_the_end_of_a_stream_waits_for_company(autojump_clock: MockClock, world: World) -> None:
+    mine, theirs = await world.pair()
+    await trio.sleep(1)
+    sent = 0
+
+    def count(data: bytes, source: Address, to: Address) -> bool:
+        nonlocal sent
+        sent += source[0] == CLIENT
+        return False
+
+    world.network.lost = count
+    for _ in range(50):
+        stream = mine.open.open_uni(bytes(80))
+        assert stream is not None
+        await trio.sleep(0.001)
+        stream.write(b"end.", fin=True)
+        await trio.sleep(0.019)
+    last = trio.current_time()
+    await theirs.until(lambda: len(theirs.finished) == 50)
+    assert trio.current_time() - last < 0.03
+    assert sent <= 55
+    assert {len(data) for data in theirs.data.values()} == {84}
 
 
 async def test_keys_change_in_time(

@@ -330,10 +330,12 @@ async def test_a_server_closes_the_session_and_leaves_the_connection_to_the_clie
     theirs.open.close(9, "enough")
     await theirs.until(lambda: theirs.end is not None)
     assert theirs.end == Closed("local", 9, "enough")
-    assert (await peer.answered(connect))[1] == CloseSession(9, "enough").to_bytes()
-    assert peer.told.end is None
+    await trio.sleep(0.1)
+    assert answer(peer.told.data[connect.number])[1] == CloseSession(9, "enough").to_bytes()
+    assert connect.number not in peer.told.finished
     connect.write(b"", fin=True)
     before = trio.current_time()
+    await peer.answered(connect)
     assert await peer.until_closed() == (ErrorCode.H3_NO_ERROR, "")
     assert trio.current_time() - before == pytest.approx(LINGER_S, abs=0.1)
 
@@ -366,6 +368,15 @@ async def test_requests_before_the_settings_are_not_kept_without_end(
 ) -> None:
     peer = await ByHand.connect(world)
     peer.bidi(b"\x01\x80\xff\xff\xff" + bytes(100_000))
+    assert (await peer.until_closed())[0] == ErrorCode.H3_EXCESSIVE_LOAD
+
+
+async def test_nor_are_their_crumbs(autojump_clock: MockClock, world: World) -> None:
+    peer = await ByHand.connect(world)
+    stream = peer.bidi(b"\x01\x80\xff\xff\xff")
+    for _ in range(1100):
+        stream.write(b"x")
+        await trio.sleep(0.001)
     assert (await peer.until_closed())[0] == ErrorCode.H3_EXCESSIVE_LOAD
 
 

@@ -32,11 +32,11 @@ class Http3(H3Connection):
         """Bytes of frames that are not complete."""
         return sum(len(stream.buffer) for stream in self._stream.values())
 
-    def finish(self, stream_id: int, data: bytes = b"") -> None:
-        """Send the last data of a stream, unless its end was sent."""
+    def write(self, stream_id: int, data: bytes, *, fin: bool) -> None:
+        """Send data on a stream, unless its end was sent."""
         stream = self._stream.get(stream_id)
         if stream is not None and not stream.sending_ended:
-            self.send_data(stream_id, data, end_stream=True)
+            self.send_data(stream_id, data, end_stream=fin)
 
     def forget(self, stream_id: int) -> None:
         """A stream was given up: nothing of it will be handed in or sent any more."""

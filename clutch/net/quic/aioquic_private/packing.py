@@ -20,6 +20,8 @@ _FRAME_LEAST = 32
 """A frame is not begun in less room than this."""
 REKEY_AFTER = 1 << 22
 """Packets after which the keys change: AES-GCM keeps its promise for twice as many (RFC 9001, 6.6)."""
+LINGER_S = 0.025
+"""How long the end of a stream waits for company: until the next frame of voice."""
 _PING = b"\x01"
 _ACK_RANGES = 32
 """Most of them in one frame; the latest count."""
@@ -52,6 +54,7 @@ class Packing(Sending):
     """
 
     _rekey_at = REKEY_AFTER
+    _lazy_until: float | None = None
     _idle_s = 0.0
     """The idle timeout, as it was when the last unusual packet came: it hardly changes."""
 
@@ -63,6 +66,8 @@ class Packing(Sending):
             self._rekey_at += REKEY_AFTER
             self.request_key_update()
             self._unusual = True
+        if self._lazy:
+            self._rouse(now)
         if self._unusual:
             found = super().datagrams_to_send(now)
             self._unusual = self._anything_unusual()
@@ -74,6 +79,26 @@ class Packing(Sending):
         if space.ack_at is not None and space.ack_at <= now:
             return self._pack(space, now, ack=True)
         return []
+
+    def _rouse(self, now: float) -> None:
+        """Let ends that wait for company go with whatever goes now, or alone when they have waited enough.
+
+        Many publishers end a stream a moment after its only object. The object is there in time; a packet of
+        its own for the end, and its acknowledgement, would cost as much again.
+        """
+        ack_at = self._loss.spaces[2].ack_at
+        if (
+            self._unusual
+            or self._active
+            or self._datagrams_pending
+            or (ack_at is not None and ack_at <= now)
+            or (self._lazy_until is not None and self._lazy_until <= now)
+        ):
+            self._active |= self._lazy
+            self._lazy.clear()
+            self._lazy_until = None
+        elif self._lazy_until is None:
+            self._lazy_until = now + LINGER_S
 
     def _anything_unusual(self) -> bool:
         """Whether there is more to do than the short cut can: before the handshake is confirmed always."""

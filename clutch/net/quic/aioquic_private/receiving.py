@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from aioquic import tls
 from aioquic.quic.connection import (
+    STREAM_COUNT_MAX,
     NetworkAddress,
     QuicConnectionError,
     QuicConnectionState,
@@ -25,7 +27,8 @@ from clutch.net.quic.aioquic_private.streams import NO_RECEIVER, Stream
 _NUMBER_AT = 1 + CID_BYTES
 _SAMPLE_AT = _NUMBER_AT + 4
 _LEAST = _SAMPLE_AT + 16
-_ACK, _PING, _STREAM, _DATAGRAM = 0x02, 0x01, 0x08, 0x30
+_PADDING, _PING, _ACK, _STREAM, _DATAGRAM = 0x00, 0x01, 0x02, 0x08, 0x30
+_MAX_DATA, _MAX_STREAM_DATA, _MAX_STREAMS_BIDI, _MAX_STREAMS_UNI = 0x10, 0x11, 0x12, 0x13
 ACK_DELAY_S = 0.022
 """How long a packet waits for a second one to be acknowledged with: a little more than a frame of voice. The
 peer was told to expect up to 25 ms."""
@@ -131,8 +134,12 @@ class Receiving(Packing):
                     at, eliciting = self._read_stream(plain, at), True
                 elif kind & 0xFE == _DATAGRAM:
                     at, eliciting = self._read_datagram(plain, at), True
+                elif kind == _PADDING:
+                    at = end - len(plain[at:].lstrip(b"\0"))
                 elif kind == _PING:
                     at, eliciting = at + 1, True
+                elif _MAX_DATA <= kind <= _MAX_STREAMS_UNI:
+                    at, eliciting = self._read_credit(plain, at), True
                 else:
                     return self._read_rest(plain[at:], now) or eliciting
         except IndexError as error:
@@ -227,6 +234,28 @@ class Receiving(Packing):
                 raise IndexError("cut off")
         self._on_stream_frame(stream_id, offset, plain[at:end], bool(kind & 1))
         return end
+
+    def _read_credit(self, plain: bytes, at: int) -> int:
+        """MAX_DATA, MAX_STREAM_DATA, MAX_STREAMS."""
+        kind = plain[at]
+        value, at = read_varint(plain, at + 1)
+        if kind == _MAX_DATA:
+            self._remote_max_data = max(self._remote_max_data, value)
+        elif kind == _MAX_STREAM_DATA:
+            stream_id, (value, at) = value, read_varint(plain, at)
+            self._assert_stream_can_send(kind, stream_id)
+            with suppress(StreamFinishedError):
+                stream = self._get_or_create_stream(kind, stream_id)
+                stream.max_stream_data_remote = max(stream.max_stream_data_remote, value)
+        elif value > STREAM_COUNT_MAX:
+            raise _error(QuicErrorCode.FRAME_ENCODING_ERROR, "Maximum Streams cannot exceed 2^60")
+        elif kind == _MAX_STREAMS_BIDI:
+            self._remote_max_streams_bidi = max(self._remote_max_streams_bidi, value)
+            self._unblock_streams(is_unidirectional=False)
+        else:
+            self._remote_max_streams_uni = max(self._remote_max_streams_uni, value)
+            self._unblock_streams(is_unidirectional=True)
+        return at
 
     def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Any) -> None:
         stream_id = buf.pull_uint_var()
@@ -354,7 +383,7 @@ class Receiving(Packing):
             timeout = loss.get_probe_timeout() * 2**loss._pto_count
             self._loss_at = loss._time_of_last_sent_ack_eliciting_packet + timeout
         timer = self._close_at
-        for at in (space.ack_at, self._loss_at, self._pacing_at):
+        for at in (space.ack_at, self._loss_at, self._pacing_at, self._lazy_until):
             if at is not None and (timer is None or at < timer):
                 timer = at
         return timer

@@ -17,7 +17,10 @@ from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketSpace
 
 from clutch.net.quic.aioquic_private.packets import varint
-from clutch.net.quic.aioquic_private.streams import Stream
+from clutch.net.quic.aioquic_private.streams import NO_RECEIVER, Stream
+
+END_BYTES = 8
+"""How long the end of a stream may be to wait for company: MoQT's END_OF_GROUP has 4 bytes."""
 
 
 class Sending(QuicConnection):
@@ -29,6 +32,8 @@ class Sending(QuicConnection):
         super().__init__(**arguments)
         self._active: dict[Stream, None] = {}
         """Streams with something to send that the peer's limit does not hold back."""
+        self._lazy: dict[Stream, None] = {}
+        """Streams with nothing but their end to send, which may wait for company."""
         self._ended: list[Stream] = []
         """Finished both ways: to be forgotten once what they said was handed on."""
         self._credit: dict[Stream, None] = {}
@@ -49,8 +54,11 @@ class Sending(QuicConnection):
     # Streams
 
     def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
-        """As aioquic does, on the account of what waits."""
-        self._write(self._get_or_create_stream_for_send(stream_id), data, end_stream)
+        """As aioquic does, on the account of what waits; nothing on a stream that the peer has stopped: the
+        event that says so may still be waiting."""
+        stream = self._get_or_create_stream_for_send(stream_id)
+        if not stream.sender.ended:
+            self._write(stream, data, end_stream)
 
     def open_stream(self, data: bytes, *, fin: bool, one_way: bool) -> Stream:
         """Open one and write to it."""
@@ -60,9 +68,13 @@ class Sending(QuicConnection):
         return stream
 
     def _write(self, stream: Stream, data: bytes, fin: bool) -> None:
-        stream.sender.write(data, fin)
+        sender = stream.sender
+        begun = sender.highest_offset and sender.buffer_is_empty
+        sender.write(data, fin)
         self._written += len(data)
-        if not stream.is_blocked:
+        if fin and begun and len(data) <= END_BYTES and stream.receiver is NO_RECEIVER:
+            self._lazy[stream] = None
+        elif not stream.is_blocked:
             self._active[stream] = None
 
     def _get_or_create_stream_for_send(self, stream_id: int) -> Stream:  # type: ignore[override]
@@ -98,7 +110,7 @@ class Sending(QuicConnection):
         super()._unblock_streams(is_unidirectional)
         for stream in waited[: len(waited) - len(waiting)]:
             self._active[stream] = None  # type: ignore[index]
-        self._unusual = True
+            self._unusual = True
 
     def send_datagram_frame(self, data: bytes) -> None:
         """As aioquic does, on the account of what waits."""
@@ -173,6 +185,7 @@ class Sending(QuicConnection):
         """What has ended is no more; the peer may open as many streams again (RFC 9000, 4.6)."""
         for stream in self._ended:
             self._credit.pop(stream, None)
+            self._lazy.pop(stream, None)
             if self._streams.pop(stream.stream_id, None) is not None:
                 self._active.pop(stream, None)
                 if (stream.stream_id & 1 == 0) is not self._is_client:

@@ -61,13 +61,18 @@ class Sender:
         return 0 if self._reset_error_code is not None else self._buffer_stop - self.highest_offset
 
     @property
+    def ended(self) -> bool:
+        """Whether it was written to its end, or reset."""
+        return self._buffer_fin is not None or self._reset_error_code is not None
+
+    @property
     def next_offset(self) -> int:
         """Where the next frame begins."""
         return self._lost[0][0] if self._lost else self.highest_offset
 
     def write(self, data: bytes, end_stream: bool = False) -> None:
         """Take bytes to send. Raises `RuntimeError` after the end."""
-        if self._buffer_fin is not None or self._reset_error_code is not None:
+        if self.ended:
             raise RuntimeError("the stream has ended")
         if data:
             if not self._buffer:
