@@ -16,7 +16,7 @@ TIMELINES = 20_000
 
 
 def frame_us(params: TurnParams, *, talk: bool) -> float:
-    """Processor time of one push, in silence, or with a caller and an agent who talk half of the time and overlap."""
+    """Processor time of a push: nobody talks, or the caller half of the time and over the agent at times."""
     caller = [-25.0 if talk and number % 180 < 90 else NO_SPEECH for number in range(900)]
     agents = [talk and number % 200 >= 120 for number in range(900)]
     frames = [*zip(caller, agents, strict=True)] * (FRAMES // 900)
