@@ -9,6 +9,7 @@ import trio
 
 from clutch.client.backoff import Backoff
 from clutch.wire.moqt.codes import RequestError
+from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.messages import RequestError_
 
 PASSING = frozenset(
@@ -38,13 +39,20 @@ class Attempts:
         wait_s = self._backoffs.setdefault(item, self._new_backoff()).next_s()
         if refusal is not None and refusal.retry_ms:
             wait_s += refusal.retry_ms / 1000
-        self._nursery.start_soon(self._ask, wait_s, ask)
+        self._nursery.start_soon(self._ask, wait_s, item, ask)
         return True
+
+    def after(self, wait_s: float, action: Callable[[], None]) -> None:
+        """Do something later."""
+        self._nursery.start_soon(self._ask, wait_s, action, action)
 
     def succeeded(self, item: Hashable) -> None:
         """The next refusal is the first again."""
         self._backoffs.pop(item, None)
 
-    async def _ask(self, wait_s: float, ask: Callable[[], None]) -> None:
+    async def _ask(self, wait_s: float, item: Hashable, ask: Callable[[], None]) -> None:
         await trio.sleep(wait_s)
-        ask()
+        try:
+            ask()
+        except LocalProtocolError:  # the peer takes no more requests now, or is gone: then so is the nursery
+            self.again(item, ask)

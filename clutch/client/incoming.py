@@ -25,6 +25,8 @@ from clutch.wire.msf import CAPABILITY_PROPERTY
 
 RENDEZVOUS_MS = 20_000
 """How long the relay is asked to wait for a publisher before it says no, and is asked again."""
+OFFER_S = 10.0
+"""How long a track that a search has found, and that was lost, may take to be offered again."""
 ENDED = frozenset({DoneStatus.TRACK_ENDED, DoneStatus.SUBSCRIPTION_ENDED})
 FORBIDDEN = frozenset({DoneStatus.UNAUTHORIZED, DoneStatus.MALFORMED_TRACK})
 """Ends of a subscription after which it is not asked for again: for good, and for bad."""
@@ -41,13 +43,11 @@ class Incoming:
     """What carries them on this connection now."""
 
     def add(self, subscription: Subscription) -> None:
-        """Ask for a track, unless it is over or asked for already; one that was found will be offered."""
-        if (
-            subscription.over
-            or subscription.was_found
-            or subscription in self._requests
-            or self.session.going_away
-        ):
+        """Ask for a track, unless it is over or asked for already; one that was found should be offered."""
+        if subscription.over or subscription in self._requests or self.session.going_away:
+            return
+        if subscription.was_found:
+            self._expect(subscription)
             return
         parameters = Parameters(
             rendezvous_timeout_ms=RENDEZVOUS_MS, filter=Filter(FilterType.LARGEST_OBJECT), forward=True
@@ -68,7 +68,7 @@ class Incoming:
         """The peer offers a track."""
         subscription = self._roster.subscriptions.get(request.name)
         capability = capability_of(request.properties)
-        if subscription is not None:
+        if subscription is not None and not subscription.over:
             self._offered_again(request, subscription)
             return
         search = self._roster.searching(request.name.namespace)
@@ -192,8 +192,18 @@ class Incoming:
         if isinstance(item, Subscription):
             item.rejoin()
             if not request.local:
-                return  # it will be offered again, if it comes back
+                self._expect(item)
+                return
         self._attempts.again(item, lambda: self._ask(item))
+
+    def _expect(self, subscription: Subscription) -> None:
+        """A track that was found is offered again soon, or has ended."""
+
+        def check() -> None:
+            if subscription not in self._requests:
+                subscription.end()
+
+        self._attempts.after(OFFER_S, check)
 
     def _ask(self, item: Subscription | Search) -> None:
         if isinstance(item, Subscription):

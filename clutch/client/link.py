@@ -21,6 +21,7 @@ from clutch.net.moqt.session import MoqtSession
 from clutch.net.quic.engine import Closed, QuicSession, SessionHandler, Target
 from clutch.wire.moqt.codes import RequestError, SessionError
 from clutch.wire.moqt.data import Object, ObjectDatagram
+from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
 from clutch.wire.moqt.messages import PublishDone, RequestError_, RequestOk
 from clutch.wire.moqt.names import Namespace
@@ -60,6 +61,7 @@ class Link:
     _outgoing: Outgoing = attrs.field(init=False, repr=False)
     _incoming: Incoming = attrs.field(init=False, repr=False)
 
+    _attempts: Attempts = attrs.field(init=False, repr=False)
     _nursery: trio.Nursery = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -68,9 +70,9 @@ class Link:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until it is over, or was not connected. Started, it may be connected."""
         async with trio.open_nursery() as self._nursery:
-            attempts = Attempts(self._nursery, self._new_backoff)
-            self._outgoing = Outgoing(self.session, self._roster, attempts)
-            self._incoming = Incoming(self.session, self._roster, attempts)
+            self._attempts = Attempts(self._nursery, self._new_backoff)
+            self._outgoing = Outgoing(self.session, self._roster, self._attempts)
+            self._incoming = Incoming(self.session, self._roster, self._attempts)
             task_status.started()
             await self.over.wait()
             self._nursery.cancel_scope.cancel()
@@ -99,13 +101,16 @@ class Link:
         """Publish, subscribe or search it, unless that is done already."""
         if self.why is not None:
             return
-        match item:
-            case Publication():
-                self._outgoing.add(item)
-            case Subscription():
-                self._incoming.add(item)
-            case Search():
-                self._incoming.search(item)
+        try:
+            match item:
+                case Publication():
+                    self._outgoing.add(item)
+                case Subscription():
+                    self._incoming.add(item)
+                case Search():
+                    self._incoming.search(item)
+        except LocalProtocolError:  # the peer takes no more requests now
+            self._attempts.again(item, lambda: self.add(item))
 
     def drop(self, item: Publication | Subscription | Search) -> None:
         """Something is not in the roster any more."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -44,11 +44,12 @@ class Portal:
         """Await an async function of Trio. If this is cancelled so is that; what it returned then is lost."""
         answer: asyncio.Future[T] = self.loop.create_future()
         scope = trio.CancelScope()
-        self._token.run_sync_soon(self._nursery.start_soon, self._answer, answer, scope, function, arguments)
+        self._token.run_sync_soon(self._begin, answer, scope, function, arguments)
         try:
             return await answer
         except asyncio.CancelledError:
-            self._token.run_sync_soon(scope.cancel)
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(scope.cancel)
             raise
 
     async def call_sync(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
@@ -89,7 +90,8 @@ class Portal:
         await ready
 
     async def _stop(self) -> None:
-        self._token.run_sync_soon(self._nursery.cancel_scope.cancel)
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._nursery.cancel_scope.cancel)
         await self._over
 
     def _run(self, ready: asyncio.Future[None]) -> None:
@@ -121,6 +123,12 @@ class Portal:
         finally:
             left.set()
 
+    def _begin(self, answer: asyncio.Future[Any], *call: Any) -> None:
+        if self._nursery.cancel_scope.cancel_called:
+            self._tell(answer.cancel)
+        else:
+            self._nursery.start_soon(self._answer, answer, *call)
+
     async def _answer(
         self,
         answer: asyncio.Future[T],
@@ -133,10 +141,11 @@ class Portal:
                 result = await function(*arguments)
             except Exception as error:  # it is the caller's
                 self._tell(_settle, answer, answer.set_exception, error)
+            except trio.Cancelled:  # by the other side, or because everything ends
+                self._tell(answer.cancel)
+                raise
             else:
                 self._tell(_settle, answer, answer.set_result, result)
-        if scope.cancelled_caught:
-            self._tell(answer.cancel)
 
     def _tell(self, function: Callable[..., object], *arguments: Any) -> None:
         self.loop.call_soon_threadsafe(partial(function, *arguments))

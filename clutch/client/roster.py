@@ -16,7 +16,10 @@ from clutch.wire.moqt.names import FullTrackName, Namespace
 
 @attrs.define(eq=False)
 class Roster:
-    """Every track at most once in each direction, as the draft has it (draft-ietf-moq-transport-18, 5.1)."""
+    """Every track at most once in each direction, as the draft has it (draft-ietf-moq-transport-18, 5.1).
+
+    What is over stays until it is closed, or taken the place of.
+    """
 
     publications: dict[FullTrackName, Publication] = attrs.field(init=False, factory=dict)
     subscriptions: dict[FullTrackName, Subscription] = attrs.field(init=False, factory=dict)
@@ -28,13 +31,13 @@ class Roster:
 
     def publish(self, publication: Publication) -> None:
         """Add. Raises `VoiceError` if the track is published already."""
-        if publication.name in self.publications:
+        if (known := self.publications.get(publication.name)) is not None and not known.over:
             raise VoiceError(f"{track_path(publication.name)} is published already")
         self.publications[publication.name] = publication
 
     def subscribe(self, subscription: Subscription) -> None:
         """Add. Raises `VoiceError` if the track is subscribed already."""
-        if subscription.name in self.subscriptions:
+        if (known := self.subscriptions.get(subscription.name)) is not None and not known.over:
             raise VoiceError(f"{track_path(subscription.name)} is subscribed already")
         self.subscriptions[subscription.name] = subscription
 
@@ -54,13 +57,13 @@ class Roster:
 
     def remove(self, item: Publication | Search | Subscription) -> None:
         """Forget it, if it is there."""
-        match item:
-            case Publication():
-                self.publications.pop(item.name, None)
-            case Search():
-                self.searches.pop(item.prefix, None)
-            case Subscription():
-                self.subscriptions.pop(item.name, None)
+        if isinstance(item, Search):
+            self.searches.pop(item.prefix, None)
+        elif isinstance(item, Publication):
+            if self.publications.get(item.name) is item:
+                del self.publications[item.name]
+        elif self.subscriptions.get(item.name) is item:
+            del self.subscriptions[item.name]
 
     def items(self) -> list[Publication | Search | Subscription]:
         """All that a new connection is to carry."""

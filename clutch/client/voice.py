@@ -17,6 +17,7 @@ from clutch.client.backoff import Backoff
 from clutch.client.bridge import AudioBridges
 from clutch.client.catalogs import Catalogs
 from clutch.client.connector import Connector, GetToken
+from clutch.client.errors import VoiceError
 from clutch.client.names import namespace_of
 from clutch.client.order import Order
 from clutch.client.publication import (
@@ -155,9 +156,11 @@ class Voice:
         return receiver
 
     async def connected(self) -> None:
-        """Wait for a connection. Raises `ConnectionRefused` if there will be none."""
+        """Wait for a connection. Raises `ConnectionRefused` if there will be none, `VoiceError` once left."""
         await trio.lowlevel.checkpoint()
         while self.state is not State.CONNECTED:
+            if self.state is State.CLOSED:
+                raise VoiceError("the connection was closed")
             if self._connector.refused is not None:
                 raise self._connector.refused
             await self._changed.park()

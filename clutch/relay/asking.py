@@ -107,9 +107,7 @@ class StatusQuestion:
         """The publisher has answered."""
         self._end()
         if isinstance(message, RequestOk):
-            self.peer.session.accept(
-                self.request, parameters=message.parameters, properties=message.properties
-            )
+            self.peer.accept(self.request, parameters=message.parameters, properties=message.properties)
         elif isinstance(message, RequestError_):
             self.peer.refuse(self.request, RequestRefused(message.code, message.reason, message.retry_ms))
 

@@ -21,6 +21,7 @@ from clutch.relay.timers import Timer, Timers
 from clutch.relay.track import Track
 from clutch.wire.moqt.codes import DoneStatus, ResetCode
 from clutch.wire.moqt.drafts import Draft
+from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.names import Location
 
 
@@ -136,6 +137,19 @@ class Downlink:
 
     def take(self, news: News) -> None:
         """See `Sink.take`: the hot path."""
+        try:
+            self._take(news)
+        except LocalProtocolError:  # the draft of the peer has no room for a number in it
+            self._drop(news.flow)
+
+    def _drop(self, flow: Flow) -> None:
+        """The subscriber gets no more of it."""
+        lane = self._lanes.pop(flow, None) or Lane(None, flow.arrived)
+        self._reset(lane, ResetCode.INTERNAL_ERROR)
+        if not flow.over:
+            self._lanes[flow] = lane
+
+    def _take(self, news: News) -> None:
         flow = news.flow
         lane = self._lanes.get(flow)
         if lane is not None:

@@ -16,6 +16,7 @@ from clutch.relay.flow import DEFAULT_PRIORITY, rank
 from clutch.relay.past import PastRange, fetch_range, is_known, objects_backwards, objects_of
 from clutch.relay.timers import Timer
 from clutch.wire.moqt.codes import RequestError, ResetCode
+from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
 from clutch.wire.moqt.messages import Fetch, FetchOk, JoiningFetch
 from clutch.wire.moqt.names import Location
@@ -97,8 +98,10 @@ class FetchAnswer:
         """It has it, and sends it."""
         self._cancel_timer()
         self._items, self._complete = self._held, False
-        self._accept(message)
-        self._pump()
+        if self._accept(message):
+            self._pump()
+        else:
+            self.release()
 
     def refused(self, error: RequestRefused) -> None:
         """It has not: what is here must do."""
@@ -192,11 +195,11 @@ class FetchAnswer:
         wanted = fetch_range(track, past)
         self._backwards = self.request.parameters.group_order is GroupOrder.DESCENDING
         self._items = (objects_backwards if self._backwards else objects_of)(track, wanted)
-        self._accept(FetchOk(wanted.end_of_track, wanted.end, properties=track.properties))
-        self._pump()
+        if self._accept(FetchOk(wanted.end_of_track, wanted.end, properties=track.properties)):
+            self._pump()
 
-    def _accept(self, answer: FetchOk) -> None:
-        self.peer.session.accept(
+    def _accept(self, answer: FetchOk) -> bool:
+        return self.peer.accept(
             self.request, end=answer.end, end_of_track=answer.end_of_track, properties=answer.properties
         )
 
@@ -221,8 +224,12 @@ class FetchAnswer:
             if self._backwards and isinstance(self._next, EndOfRange):
                 self._break_off(ResetCode.UNKNOWN_OBJECT_STATUS)
                 return True
-            if stream.unsent > _WINDOW_BYTES or not stream.write(self._next):
-                return False
+            try:
+                if stream.unsent > _WINDOW_BYTES or not stream.write(self._next):
+                    return False
+            except LocalProtocolError:  # the draft of the peer has no room for a number in it
+                self._break_off(ResetCode.INTERNAL_ERROR)
+                return True
             self._next = None
         if self._complete:
             stream.finish()
@@ -255,7 +262,7 @@ def answer_status(peer: Peer, request: Request, grant: Grant) -> None:
     track = peer.router.tracks.get(request.name)
     if track is not None and track.live:
         parameters = Parameters(largest=track.largest)
-        peer.session.accept(request, parameters=parameters, properties=track.properties)
+        peer.accept(request, parameters=parameters, properties=track.properties)
         return
     for announcer in peer.router.announcers_of(request.name):
         if announcer.request_status(StatusQuestion(peer, request)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 import structlog
@@ -29,6 +29,7 @@ from clutch.relay.subscribing import Subscription, Watch
 from clutch.relay.uplink import Feed, Uplink
 from clutch.wire.moqt.codes import RequestError, SessionError
 from clutch.wire.moqt.data import Object, ObjectDatagram
+from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
 from clutch.wire.moqt.messages import PublishDone, RequestError_, RequestOk
 from clutch.wire.moqt.names import FullTrackName, Namespace
@@ -86,6 +87,18 @@ class Peer:
     def play(self, request: Request, role: Role) -> None:
         """Give a request its role."""
         request.context = self.roles[request] = role
+
+    def accept(self, request: Request, **answer: Any) -> bool:
+        """Say yes, as `MoqtSession.accept`; no if the peer's draft has no room for the numbers in it.
+
+        Draft 16 has 62 bits, draft 18 has 64. Whether it was yes.
+        """
+        try:
+            self.session.accept(request, **answer)
+        except LocalProtocolError as error:
+            self.refuse(request, RequestRefused(RequestError.NOT_SUPPORTED, str(error)))
+            return False
+        return True
 
     def refuse(self, request: Request, error: RequestRefused) -> None:
         """Say no."""

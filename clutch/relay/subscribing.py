@@ -17,7 +17,7 @@ from clutch.relay.track import Track
 from clutch.wire.moqt.codes import DoneStatus, RequestError, SessionError
 from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.messages import RequestError_
-from clutch.wire.moqt.names import FullTrackName, Namespace
+from clutch.wire.moqt.names import FullTrackName, Location, Namespace
 from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.properties import PropertyType
 from clutch.wire.moqt.session_books import Refusal
@@ -85,13 +85,16 @@ class Subscription:
             return
         self._set(parameters, track)
         self.downlink.window = window
-        if not self.request.local:
-            self.peer.session.accept(
-                self.request,
-                alias=track.number,
-                parameters=Parameters(largest=largest),
-                properties=track.properties,
-            )
+        if not self.request.local and not self.peer.accept(
+            self.request,
+            alias=track.number,
+            parameters=Parameters(largest=self._largest(track)),
+            properties=track.properties,
+        ):
+            self._leave()
+            self._forget()
+            self._answered()
+            return
         if parameters.new_group_request is not None:
             track.want_group(parameters.new_group_request)
         self._answered()
@@ -132,7 +135,7 @@ class Subscription:
         track.weigh()
         if parameters.new_group_request is not None:
             track.want_group(parameters.new_group_request)
-        return Parameters(largest=track.largest)
+        return Parameters(largest=self._largest(track))
 
     def release(self) -> None:
         """The request is over, or the session."""
@@ -171,6 +174,11 @@ class Subscription:
         then, self._then = self._then, []
         for call in then:
             call()
+
+    def _largest(self, track: Track) -> Location | None:
+        """The largest object, if the peer's draft can say it: then it can get what follows, too."""
+        most = self.peer.session.draft.integer.maximum
+        return track.largest if track.largest is None or max(track.largest) <= most else None
 
     def _leave(self) -> None:
         track, self.track = self.track, None

@@ -15,6 +15,9 @@ RUN_BY = {
     "make test": ".ci/run",
     ".venv/bin/clutch call sip:play@127.0.0.1 --record chime.wav": FIRST_CALL,
     ".venv/bin/clutch call sip:echo@127.0.0.1 --play chime.wav --record echo.wav --duration 4": FIRST_CALL,
+    ".venv/bin/clutch call sip:app@127.0.0.1 --play chime.wav --record heard.wav --duration 20": FIRST_CALL,
+    ".venv/bin/clutch sub voice/$SID/uplink -o caller.wav": FIRST_CALL,
+    ".venv/bin/clutch pub voice/$SID/downlink chime.wav": FIRST_CALL,
     ".venv/bin/clutch status": FIRST_CALL,
     ".venv/bin/clutch doctor": FIRST_CALL,
 }

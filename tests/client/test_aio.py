@@ -147,6 +147,24 @@ def test_what_is_cancelled_here_is_cancelled_there() -> None:
     asyncio.run(main())
 
 
+def test_who_waits_while_all_ends_is_told() -> None:
+    async def main() -> None:
+        async with Voice("moqt://127.0.0.1:9") as voice, voice.subscribe_audio("a", "b") as heard:
+            waiting = [asyncio.create_task(voice.connected()), asyncio.create_task(heard.__anext__())]
+            await asyncio.sleep(0.05)
+        with pytest.raises(VoiceError):
+            await waiting[0]
+        with pytest.raises(StopAsyncIteration):
+            await waiting[1]
+        async with open_portal() as portal:
+            forever = asyncio.create_task(portal.call(trio.sleep_forever))
+            await asyncio.sleep(0.05)
+        with pytest.raises(asyncio.CancelledError):
+            await forever
+
+    asyncio.run(main())
+
+
 def test_an_error_of_trio_comes_out() -> None:
     async def main() -> None:
         async with open_portal() as portal:

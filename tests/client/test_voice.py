@@ -313,3 +313,43 @@ async def test_a_bad_text_is_refused(autojump_clock: MockClock, world: World) ->
     async with world.voice() as voice:
         with voice.publish_text("a", "b") as said, pytest.raises(ValueError, match="65536"):
             await said.send("x" * 100_000)
+
+
+async def test_a_track_that_has_ended_can_be_opened_again(autojump_clock: MockClock, world: World) -> None:
+    async with world.voice() as voice:
+        for payload in (b"first", b"second"):
+            heard = voice.subscribe_audio(UPLINK, "audio")
+            with voice.publish_audio(UPLINK, "audio") as said:
+                await heard.established.wait()
+                said.write(payload)
+            assert [frame.payload async for frame in heard] == [payload]
+
+
+async def test_a_track_is_found_again_after_it_ended(autojump_clock: MockClock, world: World) -> None:
+    name = FullTrackName.parse("voice/1/uplink", "audio")
+    async with world.voice() as voice:
+        with voice.subscribe_audio("voice", capability="voice/opus") as search:
+            await trio.sleep(0.1)
+            for _ in range(2):
+                session, _ = world.peer.searching[0]
+                world.peer.offer(session, name, "voice/opus")
+                track = await search.__anext__()
+                await trio.sleep(0.1)
+                world.peer.done(name, DoneStatus.TRACK_ENDED)
+                assert [frame async for frame in track] == []
+
+
+async def test_a_found_track_that_does_not_come_back_ends(autojump_clock: MockClock, world: World) -> None:
+    names = [FullTrackName.parse(f"voice/{sid}/uplink", "audio") for sid in "12"]
+    async with world.voice() as voice:
+        with voice.subscribe_audio("voice", capability="voice/opus") as search:
+            await trio.sleep(0.1)
+            for name in names:
+                world.peer.offer(world.peer.sessions[0], name, "voice/opus")
+            kept, lost = [await search.__anext__() for _ in names]
+            await world.restart()
+            await trio.sleep(3)
+            world.peer.offer(world.peer.sessions[0], names[0], "voice/opus")
+            assert [frame async for frame in lost] == []
+            world.peer.send(names[0], 1, world.peer.object(b"still here"))
+            assert (await take(kept, 1))[0].payload == b"still here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -31,28 +32,49 @@ class RunningNode:
     folder: Path
     sip_port: int
     url: str
+    moqt_url: str
 
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the README in `folder`, with this node's ports instead of the usual ones."""
+    def start(self, command: str) -> subprocess.Popen[str]:
+        """Start a command of the README in `folder`, with this node's ports instead of the usual ones."""
         words = shlex.split(command)
         assert words[0] == ".venv/bin/clutch"
         words[1:] = [re.sub(r"^(sip:.*)", rf"\1:{self.sip_port}", word) for word in words[1:]]
-        if words[1] == "status":
-            words += ["--url", self.url]
+        if url := {"status": self.url, "pub": self.moqt_url, "sub": self.moqt_url}.get(words[1]):
+            words += ["--url", url]
         return clutch(self.folder, words[1:])
 
+    def sid(self) -> str:
+        """Of the one call that comes."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            said, _ = self.start(".venv/bin/clutch status --json").communicate(timeout=PATIENCE_S)
+            if sids := json.loads(said)["sids"]:
+                return str(sids[0])
+        raise AssertionError("there is no call")
 
-def clutch(folder: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return subprocess.run(
+
+def clutch(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
+    """Start the command."""
+    return subprocess.Popen(
         [*CLUTCH, *arguments],
         cwd=folder,
         env=environment(),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=PATIENCE_S,
-        check=False,
     )
+
+
+def succeeds(process: subprocess.Popen[str]) -> bool:
+    """Wait for its end."""
+    process.communicate(timeout=PATIENCE_S)
+    return process.returncode == 0
+
+
+def check(command: str, process: subprocess.Popen[str]) -> None:
+    """See that it ends well."""
+    said, complaint = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, f"{command}\n{said}\n{complaint}"
 
 
 def environment() -> dict[str, str]:
@@ -72,8 +94,9 @@ def free_port(kind: int) -> int:
 def node(tmp_path: Path) -> Iterator[RunningNode]:
     """A node with its data in a folder of the test; it must end well when it is told to."""
     sip_port, http_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
-    url = f"http://127.0.0.1:{http_port}"
-    changed = (f"sip.port={sip_port}", f"http.port={http_port}", "moqt.port=0", "node.drain_s=0")
+    url, moqt_port = f"http://127.0.0.1:{http_port}", free_port(socket.SOCK_DGRAM)
+    ports = (f"sip.port={sip_port}", f"http.port={http_port}", f"moqt.port={moqt_port}")
+    changed = (*ports, "node.drain_s=0")
     settings = [part for text in changed for part in ("--set", text)]
     log = (tmp_path / "log").open("w")
     with (
@@ -82,10 +105,10 @@ def node(tmp_path: Path) -> Iterator[RunningNode]:
     ):
         try:
             deadline = time.monotonic() + PATIENCE_S
-            while clutch(tmp_path, ["status", "--url", url]).returncode != 0:
+            while not succeeds(clutch(tmp_path, ["status", "--url", url])):
                 assert process.poll() is None, (tmp_path / "log").read_text()
                 assert time.monotonic() < deadline
-            yield RunningNode(tmp_path, sip_port, url)
+            yield RunningNode(tmp_path, sip_port, url, f"moqt://127.0.0.1:{moqt_port}")
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_S) == 0, (tmp_path / "log").read_text()
         finally:
@@ -103,9 +126,19 @@ def test_commands_work_as_written(node: RunningNode) -> None:
     text = (ROOT / "README.md").read_text()
     commands = re.findall(r"^\.venv/bin/clutch .*$", text, re.MULTILINE)
     assert commands
+    begun: list[tuple[str, subprocess.Popen[str]]] = []
     for command in commands:
-        done = node.run(command)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        if "$SID" in command:
+            command = command.replace("$SID", node.sid())
+        process = node.start(command)
+        if "sip:app@" in command or " sub " in command:
+            begun.append((command, process))  # these go on while others are run
+        else:
+            check(command, process)
+    for command, process in begun:
+        check(command, process)
     assert loudness(node.folder / "chime.wav") > 500
     assert loudness(node.folder / "echo.wav") > 500
-    assert len(list((node.folder / "data/recordings").glob("*.wav"))) == 2
+    assert loudness(node.folder / "heard.wav") > 100
+    assert loudness(node.folder / "caller.wav") >= 0
+    assert len(list((node.folder / "data/recordings").glob("*.wav"))) == 3

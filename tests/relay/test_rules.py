@@ -8,7 +8,7 @@ from clutch.relay import Relay
 from clutch.relay.cache import Cache
 from clutch.relay.flow import News
 from clutch.relay.track import Demand
-from clutch.wire.moqt.codes import DoneStatus, ResetCode, SessionError
+from clutch.wire.moqt.codes import DoneStatus, ResetCode
 from clutch.wire.moqt.data import ObjectDatagram, Status, encode_datagram
 from clutch.wire.moqt.names import Location
 from clutch.wire.moqt.parameters import Parameters
@@ -125,21 +125,6 @@ async def test_a_subscriber_that_fails_harms_nobody(autojump_clock: MockClock, w
     assert subscriber.objects() == [(0, 0, b"x"), (1, 0, b"y")]
     assert bug.over
     assert publisher.take("closed") == []
-
-
-async def test_what_a_draft_cannot_say_ends_only_who_speaks_it(
-    autojump_clock: MockClock, relay: Relay
-) -> None:
-    world = World(relay, "moqt-18")
-    publisher, new, old = world.connect(), world.connect(), world.connect("moqt-16")
-    track = publisher.publish(AUDIO)
-    new.subscribe(AUDIO)
-    old.subscribe(AUDIO)
-    publisher.send(track, 1 << 63, b"x")
-    assert new.objects() == [(1 << 63, 0, b"x")]
-    ((closed,),) = old.take("closed")
-    assert closed.code == SessionError.INTERNAL_ERROR
-    world.close()
 
 
 async def test_a_group_that_goes_on_when_it_is_forgotten(autojump_clock: MockClock, world: World) -> None:

@@ -24,7 +24,6 @@ from clutch.wire.webtransport import (
 
 StreamEvent: TypeAlias = StreamDataReceived | StreamReset | StopSendingReceived
 
-H3_DATAGRAM_ERROR = 0x33
 LINGER_S = 2.0
 """After the end of the session the connection is closed in any case."""
 _GONE = (ErrorCode.WT_SESSION_GONE, ErrorCode.H3_CONNECT_ERROR)
@@ -71,7 +70,7 @@ class Streams:
     def on_datagram(self, data: bytes) -> None:
         """A datagram."""
         if (found := read_datagram(data)) is None:
-            self._carrier.close(H3_DATAGRAM_ERROR, "a datagram without a session")
+            self._carrier.close(ErrorCode.H3_DATAGRAM_ERROR, "a datagram without a session")
             return
         session, payload = found
         fate = self._early.fate(session)

@@ -6,10 +6,10 @@ from enum import IntEnum
 
 
 class ErrorCode(IntEnum):
-    """What is used of the codes of HTTP/3 (RFC 9114 section 8.1) and WebTransport (draft-15, 9.5)."""
+    """What is used of HTTP/3 (RFC 9114 section 8.1, RFC 9297 section 5.2) and WebTransport (draft-15)."""
 
+    H3_DATAGRAM_ERROR = 0x33
     H3_NO_ERROR = 0x100
-    H3_INTERNAL_ERROR = 0x102
     H3_EXCESSIVE_LOAD = 0x107
     H3_ID_ERROR = 0x108
     H3_REQUEST_REJECTED = 0x10B
