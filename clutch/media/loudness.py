@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import numpy as np
 
@@ -21,6 +23,12 @@ def mean_square(samples: Samples) -> int:
     """The power of at least one sample, rounded down; 1 << 30 is a square wave of full scale."""
     wide = samples.astype(np.int64)
     return int(wide @ wide) // len(samples)
+
+
+def level_dbfs(samples: Samples) -> float:
+    """The power of at least one sample in dBFS; minus infinity for silence."""
+    power = mean_square(samples)
+    return 10 * math.log10(power / (1 << 30)) if power else -math.inf
 
 
 @attrs.define(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import attrs
@@ -140,7 +141,9 @@ class Publication:
         self._throw_out(DoneStatus.SUBSCRIPTION_ENDED, "nobody listens")
 
     def _new_group(self, after: int) -> None:
-        self.peer.session.update(self.request, Parameters(new_group_request=after))
+        # It may take no updates now, or be about to end: not the fault of the subscriber who asks.
+        with contextlib.suppress(LocalProtocolError):
+            self.peer.session.update(self.request, Parameters(new_group_request=after))
 
     def _cancel(self, code: ResetCode) -> None:
         self.peer.roles.pop(self.request, None)

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from actors.call import CALL_MOVES, tree
+from clutch.media.turn_events import TURN_MOVES
 from clutch.node.config import AGENTS, Config
 from tests.architecture.floors import ROOMS
 from tests.architecture.tree import ROOT
@@ -22,6 +23,15 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 def test_the_diagram_of_states_is_the_table_of_states() -> None:
     drawn = set(re.findall(r"^    (\w+) --> (\w+)$", ARCHITECTURE, re.MULTILINE))
     assert drawn == {(old.value, new.value) for old, moves in CALL_MOVES.items() for new in moves}
+
+
+def test_the_diagram_of_turns_is_the_table_of_turns() -> None:
+    page = (ROOT / "docs/decisions/0024-turns.md").read_text()
+    drawn = set(re.findall(r"^    (\w+) --> (\w+): ([\w, ]+)$", page, re.MULTILINE))
+    assert drawn == {
+        (old.name, new.name, ", ".join(event.__name__ for event in events))
+        for (old, new), events in TURN_MOVES.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["agent", "bridge", "recorder", "leg"])
