@@ -296,6 +296,8 @@ class Voice:
         self._roster.remove(item)
         if isinstance(item, Publication) and item.kind is not CATALOG:
             self._catalogs.update(item.name.namespace)
+        if isinstance(item, Search):
+            self._catalogs.leave(item)
         for link in self._connector.links:
             link.drop(item)
 

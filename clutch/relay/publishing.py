@@ -13,6 +13,7 @@ from clutch.relay.asking import PastAsker, PastQuestion, StatusQuestion
 from clutch.relay.claims import PublishAttempt
 from clutch.relay.errors import RequestRefused
 from clutch.relay.past import PastRange
+from clutch.relay.router import Announcer
 from clutch.relay.timers import Timer
 from clutch.relay.track import Demand, Track
 from clutch.relay.uplink import Uplink
@@ -41,8 +42,8 @@ class Publication:
     request: Request
     name: FullTrackName
     grant: Grant = attrs.field(repr=False)
-    announced: Announced | None = None
-    """By which namespace it was asked for it; None for PUBLISH."""
+    announced: Announcer | None = None
+    """Because of whom it was asked for it: a namespace, mostly; None for PUBLISH."""
     asked: Track | None = None
     """For whom, until it is answered."""
     uplink: Uplink | None = attrs.field(init=False, default=None)
