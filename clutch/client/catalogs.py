@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import attrs
 
@@ -33,8 +34,8 @@ class Catalogs:
     """Subscribes to a catalog, from its last group on."""
     _now_us: Callable[[], int]
     _own: dict[Namespace, Publication] = attrs.field(init=False, factory=dict)
-    _read: set[Namespace] = attrs.field(init=False, factory=set)
-    """Those of others that are being read."""
+    _read: dict[Subscription, Search] = attrs.field(init=False, factory=dict)
+    """Those of others that are being read, and for whom."""
 
     def update(self, namespace: Namespace) -> None:
         """Say anew what there is in a namespace, or nothing more."""
@@ -58,16 +59,20 @@ class Catalogs:
 
     async def look_up(self, search: Search, namespace: Namespace) -> None:
         """Hand a search what it wants of a catalog, until either ends."""
-        if namespace in self._read or FullTrackName(namespace, CATALOG) in self._roster.subscriptions:
+        if search.over or FullTrackName(namespace, CATALOG) in self._roster.subscriptions:
             return
-        self._read.add(namespace)
-        try:
-            with self._subscribe(namespace, CATALOG) as subscription:
+        # It raises if there is none, or it is not ours to read.
+        with suppress(VoiceError), self._subscribe(namespace, CATALOG) as subscription:
+            self._read[subscription] = search
+            try:
                 await self._follow(search, namespace, subscription)
-        except VoiceError:
-            pass  # there is none, or it is not ours to read
-        finally:
-            self._read.discard(namespace)
+            finally:
+                del self._read[subscription]
+
+    def leave(self, search: Search) -> None:
+        """A search was closed: read nothing for it any more."""
+        for subscription in [read for read, reader in self._read.items() if reader is search]:
+            subscription.close()
 
     async def _follow(self, search: Search, namespace: Namespace, subscription: Subscription) -> None:
         catalog: Catalog | None = None

@@ -56,7 +56,7 @@ class Incoming:
 
     def search(self, search: Search) -> None:
         """Ask for every track under a prefix."""
-        if search not in self._requests and not self.session.going_away:
+        if not search.over and search not in self._requests and not self.session.going_away:
             self._carry(search, self.session.subscribe_tracks(search.prefix, Parameters()))
 
     def drop(self, item: Subscription | Search) -> None:
@@ -208,7 +208,7 @@ class Incoming:
     def _ask(self, item: Subscription | Search) -> None:
         if isinstance(item, Subscription):
             self.add(item)
-        elif not item.over:
+        else:
             self.search(item)
 
     def _arrived(

@@ -33,8 +33,8 @@ def has_capability(offered: str, wanted: str) -> bool:
 class Search:
     """An async iterator of subscriptions, one for each track that is found, and a context manager.
 
-    It goes on until it is closed, and ends what was found. The iteration raises `ConnectionRefused` if the
-    node does not let us in, and `TrackRefused` if it does not let us search.
+    It goes on until it is closed; what was found goes on after that. The iteration raises
+    `ConnectionRefused` if the node does not let us in, and `TrackRefused` if it does not let us search.
     """
 
     prefix: Namespace
@@ -43,6 +43,7 @@ class Search:
     """Called once, when this side closes it."""
     _found: deque[Subscription] = attrs.field(init=False, factory=deque)
     _over: bool = attrs.field(init=False, default=False)
+    _closed: bool = attrs.field(init=False, default=False)
     _failure: VoiceError | None = attrs.field(init=False, default=None)
     _reader: trio.lowlevel.ParkingLot = attrs.field(init=False, factory=trio.lowlevel.ParkingLot, repr=False)
 
@@ -70,7 +71,8 @@ class Search:
 
     def close(self) -> None:
         """Search no more. Idempotent."""
-        if not self._over:
+        if not self._closed:
+            self._closed = True
             self.end()
             self._leave(self)
 

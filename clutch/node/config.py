@@ -215,6 +215,10 @@ class MoqtConfig:
     """PEM: the certificate and what leads from it to an authority. If not set, one is made for a few days."""
     key: Path | None = None
     """PEM: the private key of `certificate`."""
+    fast_port: Port | None = None
+    """UDP: also listen here, with picoquic in a process of its own, on all addresses of this machine."""
+    fast_python: Path | None = None
+    """The Python for that process, where the extra `fast` is; if not set it is the node's own."""
     open_loopback: bool = True
     """Whether peers on this machine need no token."""
     max_sessions: Annotated[int, Between(1, 1_000_000)] = 10_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import time
 from collections.abc import Callable
@@ -42,11 +43,15 @@ class TokenGate:
     """Whether peers on this machine need none."""
     counters: GateCounters = attrs.field(factory=GateCounters)
     _now: Callable[[], float] = time.time
+    trusted: bytes | None = attrs.field(default=None, repr=False)
+    """What opens everything: the secret of a process that belongs to this node."""
 
     def admit(self, token: bytes | None, session: SessionInfo) -> Grant:
         """See `Gate.admit`."""
         if token is None and self.open_loopback and _on_this_machine(session):
             self.counters.without_token += 1
+            return OPEN
+        if token is not None and self.trusted is not None and hmac.compare_digest(token, self.trusted):
             return OPEN
         try:
             if token is None:

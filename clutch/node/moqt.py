@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from clutch.net.quic.engine import Limits
 from clutch.node.certificates import make_certificates
 from clutch.node.config import Config
 from clutch.node.errors import NodeError
+from clutch.node.fast import FastPort
 from clutch.node.gate import TokenGate
 from clutch.node.keys import make_verifier, reload_verifier
 from clutch.relay import Relay
@@ -33,6 +35,8 @@ class Moqt:
     gate: TokenGate
     certificates: Certificates
     _config: Config
+    fast: FastPort | None
+    """The second listener; None if there is none."""
 
     @property
     def address(self) -> str:
@@ -52,6 +56,7 @@ class Moqt:
             "connections": self.engine.connections,
             "packets_of_no_connection": attrs.asdict(self.engine.counters),
             "gate": attrs.asdict(self.gate.counters),
+            **({} if self.fast is None else {"fast": self.fast.snapshot()}),
             **self.relay.snapshot(),
         }
 
@@ -87,4 +92,8 @@ def make_moqt(config: Config, network: Network) -> Moqt:
         keylog=moqt.keylog,
         qlog=moqt.qlog,
     )
-    return Moqt(relay, engine, gate, certificates, config)
+    fast = None
+    if moqt.fast_port is not None:
+        gate.trusted = secrets.token_bytes(32)
+        fast = FastPort(config, engine, certificates, gate.trusted)
+    return Moqt(relay, engine, gate, certificates, config, fast)

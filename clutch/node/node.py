@@ -213,6 +213,8 @@ class Node:
         await start_service(self.system, "sip", self.endpoint.run)
         await start_service(self.system, "relay", self.moqt.relay.run)
         await start_service(self.system, "moqt", self.moqt.engine.run)
+        if self.moqt.fast is not None:
+            await start_service(self.system, "moqt.fast", self.moqt.fast.run)
         self.moqt.announce()
         if http:
             serve = partial(serve_http, self.config.http, self.snapshot)

@@ -12,7 +12,7 @@ from clutch.auth.grants import Grant
 from clutch.net.moqt.outgoing import FetchStream
 from clutch.relay.asking import PastQuestion, StatusQuestion
 from clutch.relay.errors import RequestRefused
-from clutch.relay.flow import DEFAULT_PRIORITY, rank
+from clutch.relay.flow import DEFAULT_PRIORITY, OBJECT_OVERHEAD_BYTES, rank
 from clutch.relay.past import PastRange, fetch_range, is_known, objects_backwards, objects_of
 from clutch.relay.timers import Timer
 from clutch.wire.moqt.codes import RequestError, ResetCode
@@ -30,7 +30,7 @@ _WINDOW_BYTES = 64 << 10
 """So much of a fetch waits in the engine, at most: what is live needs the room."""
 _PACE_S = 0.02
 _HELD_BYTES = 4 << 20
-"""So much of what a publisher sends faster than the subscriber reads."""
+"""So much of what a publisher sends faster than the subscriber reads, in memory."""
 
 
 @attrs.define(eq=False)
@@ -42,7 +42,7 @@ class _Held:
 
     def add(self, items: Sequence[FetchObject | EndOfRange]) -> None:
         self.items.extend(items)
-        self.size += sum(len(item.payload) for item in items if isinstance(item, FetchObject))
+        self.size += sum(map(_cost, items))
 
     def __iter__(self) -> Iterator[FetchObject | EndOfRange]:
         return self
@@ -51,8 +51,12 @@ class _Held:
         if not self.items:
             raise StopIteration
         item = self.items.popleft()
-        self.size -= len(item.payload) if isinstance(item, FetchObject) else 0
+        self.size -= _cost(item)
         return item
+
+
+def _cost(item: FetchObject | EndOfRange) -> int:
+    return OBJECT_OVERHEAD_BYTES + (len(item.payload) if isinstance(item, FetchObject) else 0)
 
 
 @attrs.define(eq=False)
@@ -90,6 +94,8 @@ class FetchAnswer:
         question, self._question = self._question, None
         if question is not None:
             question.cancel()
+        if self.request.joined is not None and self.request.joined.context is not None:
+            self.request.joined.context.not_after_answer(self._join)
         self._cancel_timer()
 
     # What the publisher that was asked says

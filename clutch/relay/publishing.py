@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,6 +13,7 @@ from clutch.relay.asking import PastAsker, PastQuestion, StatusQuestion
 from clutch.relay.claims import PublishAttempt
 from clutch.relay.errors import RequestRefused
 from clutch.relay.past import PastRange
+from clutch.relay.router import Announcer
 from clutch.relay.timers import Timer
 from clutch.relay.track import Demand, Track
 from clutch.relay.uplink import Uplink
@@ -40,8 +42,8 @@ class Publication:
     request: Request
     name: FullTrackName
     grant: Grant = attrs.field(repr=False)
-    announced: Announced | None = None
-    """By which namespace it was asked for it; None for PUBLISH."""
+    announced: Announcer | None = None
+    """Because of whom it was asked for it: a namespace, mostly; None for PUBLISH."""
     asked: Track | None = None
     """For whom, until it is answered."""
     uplink: Uplink | None = attrs.field(init=False, default=None)
@@ -139,7 +141,9 @@ class Publication:
         self._throw_out(DoneStatus.SUBSCRIPTION_ENDED, "nobody listens")
 
     def _new_group(self, after: int) -> None:
-        self.peer.session.update(self.request, Parameters(new_group_request=after))
+        # It may take no updates now, or be about to end: not the fault of the subscriber who asks.
+        with contextlib.suppress(LocalProtocolError):
+            self.peer.session.update(self.request, Parameters(new_group_request=after))
 
     def _cancel(self, code: ResetCode) -> None:
         self.peer.roles.pop(self.request, None)

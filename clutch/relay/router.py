@@ -290,6 +290,22 @@ class Router:
             if not announcer.request_track(track):
                 track.asked.pop(announcer).cancel()
 
+    # A relay that this one belongs to
+
+    def add_upstream(self, upstream: Announcer) -> None:
+        """Ask it for every track that is not here; no namespace is announced by that."""
+        self._announcers.add((), upstream)
+
+    def remove_upstream(self, upstream: Announcer) -> None:
+        """The opposite; what was asked of it goes on."""
+        self._announcers.remove((), upstream)
+
+    def ask_again(self, upstream: Announcer) -> None:
+        """Ask it for every track that somebody waits for."""
+        for track in tuple(self.tracks.values()):
+            if track.waiting and not track.live and not track.asked:
+                self._ask(track, upstream)
+
     # Tracks
 
     def _track(self, name: FullTrackName) -> Track:

@@ -38,7 +38,7 @@ class Subscription:
     name: FullTrackName
     downlink: Downlink = attrs.field(init=False)
     track: Track | None = attrs.field(init=False, default=None, repr=False)
-    _then: list[Callable[[], None]] = attrs.field(init=False, factory=list, repr=False)
+    _then: dict[Callable[[], None], None] = attrs.field(init=False, factory=dict, repr=False)
     """What waits until it is answered."""
 
     def __attrs_post_init__(self) -> None:
@@ -60,9 +60,13 @@ class Subscription:
     def after_answer(self, call: Callable[[], None]) -> None:
         """Call it once the subscription is established or refused: now, or later."""
         if self.request.state is State.PENDING:
-            self._then.append(call)
+            self._then[call] = None
         else:
             call()
+
+    def not_after_answer(self, call: Callable[[], None]) -> None:
+        """Do not call it any more."""
+        self._then.pop(call, None)
 
     def answered(self, message: Answer) -> None:
         """The peer has answered our PUBLISH."""
@@ -171,7 +175,7 @@ class Subscription:
         self._answered()
 
     def _answered(self) -> None:
-        then, self._then = self._then, []
+        then, self._then = self._then, {}
         for call in then:
             call()
 

@@ -8,7 +8,10 @@ import math
 from collections.abc import Callable
 
 import attrs
+import structlog
 import trio
+
+log = structlog.get_logger(__name__)
 
 _MANY = 100
 
@@ -75,6 +78,9 @@ class Timers:
             call, timer.call = timer.call, None
             if call is None:
                 self._dead -= 1
-            else:
+                continue
+            try:
                 call()
+            except Exception:  # whose it was we do not know; the other sessions wait for theirs
+                log.exception("relay.failed")
         return self._heap[0][0] if self._heap else math.inf

@@ -130,6 +130,7 @@ class Track:
         """A source more. The first one says what the track is."""
         if not self.sources:
             self.properties, self.largest, self.final = properties, None, None
+            self._group_wanted = -1
             self.cache.clear()
         self.sources[source] = None
         if largest is not None and (self.largest is None or largest > self.largest):

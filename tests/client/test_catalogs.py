@@ -94,6 +94,23 @@ async def test_a_search_by_namespace_where_tracks_cannot_be_asked_for(
             await track.established.wait()
 
 
+async def test_a_search_that_is_closed_reads_no_catalog_any_more(
+    autojump_clock: MockClock, world: World
+) -> None:
+    world.peer.refuse[Kind.SUBSCRIBE_TRACKS] = RequestError_(RequestError.NOT_SUPPORTED, None, "unknown")
+    catalog = Catalog((CatalogTrack("mic", "loc", role="audio", codec="opus"),))
+    async with world.voice() as voice:
+        for group in (1, 2):
+            with voice.subscribe_audio("", capability="voice/opus") as search:
+                await trio.sleep(0.1)
+                world.peer.publish(CATALOG, "")
+                world.peer.sessions[0].announce(world.peer.asked_for_namespaces[-1], (b"room",))
+                await trio.sleep(0.1)
+                world.peer.send(CATALOG, group, Object(0, catalog.encode()))
+                (await search.__anext__()).close()
+            assert CATALOG not in voice._roster.subscriptions
+
+
 async def test_a_block_of_private_properties_is_taken_off(autojump_clock: MockClock, world: World) -> None:
     name = FullTrackName.parse("room", "audio")
     async with world.voice() as voice:

@@ -309,6 +309,15 @@ async def test_searches_do_not_overlap(autojump_clock: MockClock, world: World) 
         voice.subscribe_audio("voice/ab12", capability="voice/opus")
 
 
+async def test_a_search_that_was_refused_can_be_made_again(autojump_clock: MockClock, world: World) -> None:
+    world.peer.refuse[Kind.SUBSCRIBE_TRACKS] = RequestError_(RequestError.UNAUTHORIZED, None, "not you")
+    async with world.voice() as voice:
+        for _ in range(2):
+            search = voice.subscribe_audio("voice", capability="voice/opus")
+            with search, pytest.raises(TrackRefused, match="not you"):
+                await search.__anext__()
+
+
 async def test_a_bad_text_is_refused(autojump_clock: MockClock, world: World) -> None:
     async with world.voice() as voice:
         with voice.publish_text("a", "b") as said, pytest.raises(ValueError, match="65536"):

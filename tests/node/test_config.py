@@ -74,6 +74,8 @@ max_sessions = 5
 idle_timeout_s = 10
 keylog = "secrets.txt"
 qlog = "traces"
+fast_port = 4444
+fast_python = "python3.12"
 [tracks]
 second_speaker = "mix"
 [auth]

@@ -107,6 +107,14 @@ def test_the_log_says_who_came_with_whose_token() -> None:
     ]
 
 
+def test_the_secret_of_the_nodes_own_process() -> None:
+    gate = TokenGate(Verifier(KEYS), False, trusted=b"secret")
+    assert gate.admit(b"secret", peer("127.0.0.1")) is OPEN
+    assert "secret" not in repr(gate)
+    with pytest.raises(TokenError):
+        gate.admit(b"secret2", peer("127.0.0.1"))
+
+
 def test_what_counts_no_more() -> None:
     now = NOW
     here = TokenGate(Verifier(KEYS), True, now=lambda: now)

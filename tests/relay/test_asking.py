@@ -163,6 +163,32 @@ async def test_a_subscriber_that_does_not_read(autojump_clock: MockClock, peers:
     ]
 
 
+async def test_objects_without_payload_are_not_kept_without_end(
+    autojump_clock: MockClock, peers: Peers
+) -> None:
+    world, publisher, subscriber = peers
+    subscriber.session.fetch(RANGE)
+    request = publisher.asked()
+    _send(publisher, request, [FetchObject(1, number, b"") for number in range(9_000)], finish=False)
+    world.settle()
+    assert len(publisher.take("cancelled")) == 1
+
+
+@joining
+async def test_a_joining_fetch_that_is_taken_back_leaves_nothing(
+    autojump_clock: MockClock, peers: Peers
+) -> None:
+    world, _, subscriber = peers
+    subscription = subscriber.subscribe(AUDIO)
+    fetch = subscriber.session.fetch(m.JoiningFetch(subscription.id, 1))
+    world.settle()
+    (peer,) = (peer for peer in world.relay.peers.values() if AUDIO in peer.subscribed)
+    assert len(peer.subscribed[AUDIO]._then) == 1
+    subscriber.session.cancel(fetch)
+    world.settle()
+    assert len(peer.subscribed[AUDIO]._then) == 0
+
+
 @joining
 async def test_a_joining_fetch(autojump_clock: MockClock, peers: Peers) -> None:
     _, publisher, subscriber = peers

@@ -16,6 +16,9 @@ from clutch.wire.moqt.properties import Properties
 from tests.relay.conftest import AUDIO, OTHER
 from tests.relay.world import Client, World
 
+DYNAMIC = Properties.of((0x30, 1))
+"""Groups on request (DYNAMIC_GROUPS)."""
+
 
 def _done(client: Client) -> DoneStatus:
     ((_, done),) = client.take("finished")
@@ -54,7 +57,7 @@ async def test_an_object_behind_the_end_of_the_track(autojump_clock: MockClock, 
 async def test_a_group_on_request(autojump_clock: MockClock, relay: Relay) -> None:
     world = World(relay, "moqt-18")
     publisher, one, two = world.connect(), world.connect(), world.connect()
-    track = publisher.publish(AUDIO, Properties.of((0x30, 1)))
+    track = publisher.publish(AUDIO, DYNAMIC)
     publisher.send(track, 4, b"x", fin=False)
     world.settle()
     asked: list[int | None] = []
@@ -76,6 +79,48 @@ async def test_a_group_on_request(autojump_clock: MockClock, relay: Relay) -> No
     one.session.update(subscription, Parameters(new_group_request=8))
     world.settle()
     assert asked == [0, 7, 8]
+    world.close()
+
+
+async def test_the_next_publisher_is_asked_for_a_group_anew(autojump_clock: MockClock, relay: Relay) -> None:
+    world = World(relay, "moqt-18")
+    with relay.subscribe(AUDIO):  # it stays, and the track with it
+        for _ in range(2):
+            publisher, subscriber = world.connect(), world.connect()
+            publisher.publish(AUDIO, DYNAMIC)
+            subscriber.subscribe(AUDIO, new_group_request=50)
+            ((_, parameters),) = publisher.take("updated")
+            assert parameters.new_group_request == 50
+            publisher.leave()
+    world.close()
+
+
+async def test_no_group_from_who_is_about_to_end(autojump_clock: MockClock, relay: Relay) -> None:
+    world = World(relay, "moqt-18")
+    publisher, subscriber = world.connect(), world.connect()
+    track = publisher.publish(AUDIO, DYNAMIC)
+    subscription = subscriber.subscribe(AUDIO)
+    publisher.session.finish(track, DoneStatus.TRACK_ENDED, streams=1)  # of which the relay has seen none
+    world.settle()
+    subscriber.session.update(subscription, Parameters(new_group_request=7))
+    assert len(subscriber.take("update_answered")) == 1
+    assert subscriber.take("closed") == []
+    world.close()
+
+
+async def test_who_is_thrown_out_ends_only_its_own(autojump_clock: MockClock, relay: Relay) -> None:
+    world = World(relay, "moqt-18")
+    one, two, subscriber = world.connect(), world.connect(), world.connect()
+    track, same = one.publish(AUDIO), two.publish(AUDIO)
+    subscriber.subscribe(AUDIO)
+    dropped, goes_on = one.send(track, 0, b"0", fin=False), two.send(same, 0, b"0", fin=False)
+    one.send(track, 1, b"0", end_of_group=True)
+    world.settle()
+    one.send(track, 1, b"0", b"1", subgroup=1, fin=False)  # malformed, in the batch of the reset
+    dropped.reset()
+    world.settle()
+    two.more(goes_on, 1, b"1")
+    assert (0, 1, b"1") in subscriber.objects()
     world.close()
 
 

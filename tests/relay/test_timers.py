@@ -48,3 +48,19 @@ async def test_in_order_of_time(autojump_clock: trio.testing.MockClock) -> None:
         assert timers.waiting == 0
         nursery.cancel_scope.cancel()
     assert fired == [("a", 1.0), ("b", 1.75), ("c", 3.0)]
+
+
+async def test_one_that_fails_stops_no_other(autojump_clock: trio.testing.MockClock) -> None:
+    timers = Timers()
+    fired: list[int] = []
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        timers.after(1, fail)
+        timers.after(2, partial(fired.append, 2))
+        await trio.sleep(3)
+        nursery.cancel_scope.cancel()
+    assert fired == [2]

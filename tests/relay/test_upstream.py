@@ -1,0 +1,90 @@
+"""A relay that belongs to another one."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from clutch.net.memory import MemoryNetwork
+from clutch.net.quic.aioquic_engine import AioquicEngine
+from clutch.net.quic.certificates import SelfSigned
+from clutch.net.quic.engine import QuicSession, SessionHandler, Target, Trust
+from clutch.relay import Relay
+from clutch.relay.gate import OpenGate
+from clutch.relay.upstream import join
+from clutch.wire.moqt.names import FullTrackName
+
+NODE, WORKER = "192.0.2.1", "192.0.2.2"
+NAME = FullTrackName.parse("voice/ab12/uplink", "audio")
+
+
+@pytest.fixture
+async def relays(nursery: trio.Nursery) -> tuple[Relay, Relay]:
+    """The other relay, and the one that belongs to it."""
+    network = MemoryNetwork(latency_s=0.001)
+    node, worker = Relay(OpenGate()), Relay(OpenGate())
+    certificates = SelfSigned((NODE,))
+    server = AioquicEngine(network.host(NODE), (NODE, 4443), certificates, ["moqt-18"], node.accept)
+    client = AioquicEngine(network.host(WORKER))
+    for start in (node.run, worker.run, server.run, client.run):
+        await nursery.start(start)
+    target = Target(NODE, 4443, ["moqt-18"], trust=Trust(insecure=True))
+
+    async def connect(handler: SessionHandler) -> QuicSession:
+        return await client.connect(target, handler)
+
+    await nursery.start(join, worker, connect, b"secret")
+    return node, worker
+
+
+async def pass_on(publisher: Relay, subscriber: Relay, *, late: bool) -> None:
+    """Publish here, and hear it there."""
+    subscription = subscriber.subscribe(NAME) if late else None
+    await trio.sleep(2)
+    publication = publisher.publish(NAME, capability="voice/opus")
+    await trio.sleep(2)
+    if subscription is None:
+        subscription = subscriber.subscribe(NAME)
+        await trio.sleep(2)
+    assert publication.subscribers == 1
+    for number in range(20):
+        publication.write(b"%d" % number, timestamp_us=number * 20_000)
+        await trio.sleep(0.02)
+    await trio.sleep(0.1)
+    batch = await subscription.receive()
+    assert [item.payload for item in batch.items] == [b"%d" % number for number in range(20)]
+    subscription.close()
+    await trio.sleep(5)
+    assert publication.subscribers == 0
+    publication.close()
+    await trio.sleep(5)
+    for relay in (publisher, subscriber):
+        assert relay.router.tracks == {}
+        assert relay.router.namespaces_under(()) == []
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["published first", "subscribed first"])
+@pytest.mark.parametrize("there", [False, True], ids=["to the node", "to the worker"])
+async def test_a_track_is_heard_on_the_other_relay(
+    autojump_clock: MockClock, relays: tuple[Relay, Relay], there: bool, late: bool
+) -> None:
+    node, worker = relays
+    await (pass_on(node, worker, late=late) if there else pass_on(worker, node, late=late))
+
+
+async def test_without_the_other_relay_nothing_is_left_of_it(
+    autojump_clock: MockClock, relays: tuple[Relay, Relay]
+) -> None:
+    node, worker = relays
+    node.publish(NAME)
+    subscription = worker.subscribe(NAME)
+    await trio.sleep(2)
+    assert worker.router.tracks[NAME].live
+    (peer,) = node.peers.values()
+    peer.session.close(0, "gone")
+    await trio.sleep(1)
+    assert not worker.router.tracks[NAME].live
+    subscription.close()
+    assert worker.router.tracks == {}
+    assert worker.router.announcers_of(NAME) == []
