@@ -25,7 +25,7 @@ from tests.bench.figures import row
 from tests.bench.stage import LOAD_CPU, NODE_CPU, Actor
 from tests.bench.wan import start
 from tests.interop import aiomoqt
-from tests.interop.node import CLUTCH, running_node
+from tests.interop.node import CLUTCH, free_port, running_node
 
 SECONDS = float(os.environ.get("CLUTCH_BENCH_SECONDS", "10"))
 ROUNDS = 3
@@ -34,6 +34,8 @@ RECEIVERS = (50, 100)
 PEER = "aiomoqt's relay"
 """In C (picoquic) below Python."""
 OURS = "clutch"
+FAST = "clutch, fast port"
+"""picoquic, in a process of its own; that alone is measured."""
 WARM_UP_S = 1.5
 LOAD_SHARE = 50
 """Subscribers in one process of the load."""
@@ -65,18 +67,18 @@ def run() -> list[Row]:
         return []
     rows: list[Row] = []
     for receivers in RECEIVERS:
-        found: dict[str, list[Heard]] = {PEER: [], OURS: []}
+        found: dict[str, list[Heard]] = {PEER: [], OURS: [], FAST: []}
         for _ in range(ROUNDS):
-            for name, relay in ((PEER, their_relay), (OURS, our_relay)):
+            for name, relay in ((PEER, their_relay), (OURS, our_relay), (FAST, our_fast_relay)):
                 with relay() as running:
                     found[name].append(measure(running, receivers))
-        rows += table(receivers, found[OURS], found[PEER])
+        for name in (OURS, FAST):
+            rows += table(f"{name}, 1 to {receivers}", found[name], found[PEER])
     return rows
 
 
-def table(receivers: int, ours: list[Heard], theirs: list[Heard]) -> list[Row]:
+def table(what: str, ours: list[Heard], theirs: list[Heard]) -> list[Row]:
     """Our rounds beside theirs."""
-    what = f"relay, 1 to {receivers}"
     rows = []
     for title, unit, name in (
         ("processor time an object and receiver", "us", "node_us"),
@@ -96,6 +98,21 @@ def our_relay() -> Iterator[Running]:
     command = ("taskset", "-c", str(NODE_CPU), CLUTCH, "run")
     with tempfile.TemporaryDirectory() as folder, running_node(Path(folder), command=command) as node:
         yield Running(f"moqt://127.0.0.1:{node.moqt_port}/", node.process.pid)
+
+
+@contextlib.contextmanager
+def our_fast_relay() -> Iterator[Running]:
+    """A node with a fast port."""
+    command = ("taskset", "-c", str(NODE_CPU), CLUTCH, "run")
+    port = free_port()
+    settings = (f"moqt.fast_port={port}", f'moqt.fast_python="{aiomoqt.BIN / "python"}"')
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_node(Path(folder), *settings, command=command) as node,
+    ):
+        children = Path(f"/proc/{node.process.pid}/task").glob("*/children")
+        (worker,) = (int(pid) for each in children for pid in each.read_text().split())
+        yield Running(f"moqt://127.0.0.1:{port}/", worker)
 
 
 @contextlib.contextmanager
