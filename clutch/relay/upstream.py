@@ -26,7 +26,6 @@ from clutch.relay.relay import Relay
 from clutch.relay.track import Track
 from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.errors import LocalProtocolError
-from clutch.wire.moqt.messages import StandaloneFetch
 from clutch.wire.moqt.names import Namespace
 from clutch.wire.moqt.parameters import GroupOrder, Parameters, Token
 from clutch.wire.moqt.session_request import Request
@@ -74,14 +73,7 @@ class Upstream:
         peer = self._peer
         if asker.peer is peer:
             return None
-        try:
-            asked = StandaloneFetch(past.name, past.start, past.end)
-            request = peer.session.fetch(asked, Parameters(group_order=order))
-        except LocalProtocolError:
-            return None
-        question = PastQuestion(peer, request, asker)
-        peer.play(request, question)
-        return question
+        return PastQuestion.ask(peer, asker, past, order)
 
     def request_status(self, question: StatusQuestion) -> bool:
         """See `Announcer.request_status`."""
