@@ -312,7 +312,7 @@ async def test_what_cannot_be_heard_is_refused(
     await trio.sleep(0.1)
     with pytest.raises(RequestRefused) as refusal:
         App(scene.relay, name=name, capability=capability).publish()
-    # NOT_SUPPORTED would say that no track can be published here at all (draft-ietf-moq-transport-18, 10.6.2).
+    # NOT_SUPPORTED would be about PUBLISH itself (draft-ietf-moq-transport-18, 10.6.2).
     assert refusal.value.code == RequestError.UNINTERESTED
 
 
