@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from cryptography import x509
 
 from clutch.cli.program import run_program
 from clutch.client import State, Voice, VoiceError
@@ -40,6 +41,8 @@ def node_options(command: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError("either --token or --token-file")
         if token_file is not None:
             token = _read_token(token_file)
+        if ca_file is not None:
+            _check_authorities(ca_file)
         trust = Trust(ca_file, _digest(fingerprint), insecure or _is_own(url, ca_file, fingerprint))
         command(voice=Voice(url, token=token or "", trust=trust), **rest)
 
@@ -108,6 +111,13 @@ def _read_token(path: Path) -> str:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise NodeError(f"--token-file {path}: {error}") from error
+
+
+def _check_authorities(path: Path) -> None:
+    try:
+        x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise NodeError(f"--ca-file {path}: {error}") from error
 
 
 def _digest(fingerprint: str | None) -> bytes | None:

@@ -54,7 +54,8 @@ async def _publish(
 ) -> None:
     with click.open_file(file, "rb") as source:
         data = source.read()
-    next(read_frames(data, form))  # a file that is none is found before the node is
+    if next(read_frames(data, form), None) is None:  # said before the node is looked for
+        raise VoiceError(f"{file}: there is no audio in it")
     async with voice, trio.open_nursery() as nursery:
         nursery.start_soon(say_states, voice)
         with voice.publish_audio(

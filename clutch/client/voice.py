@@ -18,7 +18,7 @@ from clutch.client.bridge import AudioBridges
 from clutch.client.catalogs import Catalogs
 from clutch.client.connector import Connector, GetToken
 from clutch.client.errors import VoiceError
-from clutch.client.names import namespace_of
+from clutch.client.names import full_name_of, namespace_of
 from clutch.client.order import Order
 from clutch.client.publication import (
     AUDIO,
@@ -250,7 +250,7 @@ class Voice:
         self, kind: Kind, namespace: str | Namespace, name: str, capability: str, frame_ms: int = 0
     ) -> Publication:
         publication = Publication(
-            FullTrackName(namespace_of(namespace), name.encode()),
+            full_name_of(namespace, name),
             kind,
             capability,
             self._is_connected,
@@ -269,8 +269,7 @@ class Voice:
         self, namespace: str | Namespace, name: str, order: Order, past_groups: int | None = None
     ) -> Subscription:
         self._check_open()
-        full_name = FullTrackName(namespace_of(namespace), name.encode())
-        subscription = Subscription(full_name, order, self._drop, past_groups=past_groups)
+        subscription = Subscription(full_name_of(namespace, name), order, self._drop, past_groups=past_groups)
         self._roster.subscribe(subscription)
         self._add(subscription)
         return subscription

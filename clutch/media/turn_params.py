@@ -106,7 +106,7 @@ class TurnParams:
     max_turn_ms: int = _ms(1, 30_000)
     """A turn ends so long after its onset, whatever the caller does."""
     reply_timeout_ms: int = _ms(0, 8000)
-    """How long after a commit the reply is waited for; 0: for ever."""
+    """How long after a commit the reply is waited for; longer while a barge-in is pending; 0: for ever."""
     idle_timeout_ms: int = _ms(0, 0)
     """How long nobody speaks before this is reported, and again each time; 0: never."""
     false_interruption: FalseInterruption = attrs.field(

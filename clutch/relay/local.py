@@ -28,7 +28,7 @@ TIMESCALE = 0x08
 """LOC-04: units of the timestamp in a second."""
 _MICROSECONDS = 1_000_000
 _GROUPS_PER_SECOND = 64
-"""More than any local publication makes: see `_first_group`."""
+"""More than any local publication makes: see `first_group`."""
 
 
 @attrs.frozen

@@ -49,11 +49,6 @@ class PrefixTree(Generic[T]):
                 return
             del parent.children[field]
 
-    def at(self, namespace: Namespace) -> list[T]:
-        """What is at exactly this namespace, in order of coming."""
-        *_, last = self._way(namespace)
-        return list(last[1].values) if last[0] == len(namespace) else []
-
     def over(self, namespace: Namespace) -> list[T]:
         """What is at the namespace or a prefix of it, the shortest first."""
         return [value for _, node in self._way(namespace) for value in node.values]
@@ -81,16 +76,6 @@ def _below(top: _Node[T]) -> Iterator[T]:
         node = waiting.pop()
         yield from node.values
         waiting.extend(reversed(node.children.values()))
-
-
-def is_prefix(prefix: Namespace, namespace: Namespace) -> bool:
-    """Whether every field of the prefix is the namespace's, too."""
-    return namespace[: len(prefix)] == prefix
-
-
-def overlaps(one: Namespace, other: Namespace) -> bool:
-    """Whether one of them is a prefix of the other."""
-    return is_prefix(one, other) or is_prefix(other, one)
 
 
 def serves(offered: str, asked: str) -> bool:

@@ -28,12 +28,13 @@ from clutch.relay.matching import serves
 from clutch.relay.offers import Make, Offer
 from clutch.relay.peer import Peer
 from clutch.relay.router import Router
-from clutch.relay.track import CAPABILITY_PROPERTY, Track
+from clutch.relay.track import Track
 from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.names import FullTrackName, Namespace
 from clutch.wire.moqt.parameters import Filter
 from clutch.wire.moqt.properties import NONE, Properties
 from clutch.wire.moqt.setup import Options
+from clutch.wire.msf import CAPABILITY_PROPERTY
 
 _SWEEP_S = 1.0
 _NAME = f"clutch/{__version__}"

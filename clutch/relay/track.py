@@ -18,11 +18,9 @@ from clutch.wire.moqt.codes import DoneStatus
 from clutch.wire.moqt.data import Object, Status
 from clutch.wire.moqt.names import FullTrackName, Location
 from clutch.wire.moqt.properties import NONE, Properties, PropertyType
+from clutch.wire.msf import CAPABILITY_PROPERTY
 
 log = structlog.get_logger(__name__)
-
-CAPABILITY_PROPERTY = 0x3841
-"""The track property that says what a track carries, as ``voice/opus``: bytes, application range."""
 
 
 @attrs.frozen

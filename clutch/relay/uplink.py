@@ -101,7 +101,12 @@ class Feed:
             self._pass_on(finish=False, broken=None)
 
     def end(self, code: int | None) -> None:
-        """Nothing more comes: it is complete (None), or was reset. Raises `MalformedTrack`."""
+        """Nothing more comes: it is complete (None), or was reset. Raises `MalformedTrack`.
+
+        Nothing if it was dropped: its flow may go on, from another publisher.
+        """
+        if self not in self._uplink.feeds:
+            return
         if self._flow is not None or self._pending:
             self._pass_on(finish=code is None, broken=code)
         self._uplink.feeds.pop(self, None)

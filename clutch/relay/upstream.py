@@ -8,6 +8,7 @@ here. Watching namespaces and tracks does not reach across.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -136,7 +137,8 @@ class Upstream:
             if any(source not in peer.uplinks for source in track.sources):
                 here.add(track.name.namespace)
         for namespace in here - self._announced.keys():
-            self._announced[namespace] = peer.session.publish_namespace(namespace)
+            with contextlib.suppress(LocalProtocolError):  # it goes away, or has gone
+                self._announced[namespace] = peer.session.publish_namespace(namespace)
         for namespace in self._announced.keys() - here:
             peer.session.cancel(self._announced.pop(namespace))
 

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from clutch.cli.main import main
+from clutch.media.ogg import OggWriter
 
 NOWHERE = "moqt://127.0.0.1:9"
 
@@ -32,6 +33,10 @@ def runner() -> CliRunner:
         (["sub", "a", "--fingerprint", "abc"], 2, "64 hexadecimal digits"),
         (["sub", "a", "--token", "t", "--token-file", "f"], 2, "either --token or --token-file"),
         (["sub", "a", "--token-file", "missing"], 1, "missing"),
+        (["sub", "a", "--ca-file", "missing"], 1, "--ca-file missing"),
+        (["sub", "a", "--ca-file", "/dev/null"], 1, "--ca-file /dev/null"),
+        (["sub", "a/" * 32 + "a", "--url", NOWHERE], 1, "at most 32 fields"),
+        (["sub", "a" * 4096, "--url", NOWHERE], 1, "at most 4096 bytes"),
     ],
 )
 def test_bad_usage(runner: CliRunner, arguments: list[str], status: int, said: str) -> None:
@@ -39,6 +44,13 @@ def test_bad_usage(runner: CliRunner, arguments: list[str], status: int, said: s
     assert result.exit_code == status, result.output
     assert said in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_file_without_audio_is_refused(runner: CliRunner, tmp_path: Path) -> None:
+    writer = OggWriter()
+    (tmp_path / "empty.ogg").write_bytes(writer.begin() + writer.end())
+    result = runner.invoke(main, ["pub", "a", str(tmp_path / "empty.ogg"), "--url", NOWHERE])
+    assert (result.exit_code, "there is no audio in it" in result.output) == (1, True), result.output
 
 
 def test_a_token_is_never_said(runner: CliRunner, tmp_path: Path) -> None:

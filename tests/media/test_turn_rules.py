@@ -14,7 +14,7 @@ from clutch.media.loudness import level_dbfs
 from clutch.media.turn import TurnDetector
 from clutch.media.turn_events import SpeechStarted, TurnEvent, TurnResumed
 from clutch.media.turn_params import NO_SPEECH, TurnParams
-from tests.media.turn_world import PLAIN, SPEECH_DBFS, Scene, words
+from tests.media.turn_world import PLAIN, SPEECH_DBFS, Scene, Span, words
 
 MODEL: Final = attrs.evolve(PLAIN, vad="energy+model")
 EAGER: Final = attrs.evolve(PLAIN, eager_silence_ms=200)
@@ -346,12 +346,13 @@ def test_warm_up_is_of_the_first_utterance_and_of_energy_alone() -> None:
 @pytest.mark.parametrize(
     ("lost", "said"),
     [
-        ((1020, 1080), "on@1120 prime@1120 off@1400 discard@1700(short,140)"),
-        ((1020, 1100), "on@1160 prime@1160 off@1400 discard@1700(short,100)"),
+        ([(1020, 1080)], "on@1120 prime@1120 off@1400 discard@1700(short,140)"),
+        ([(1020, 1060), (1080, 1120)], "on@1140 prime@1140 off@1400 discard@1700(short,120)"),
+        ([(1020, 1100)], "on@1160 prime@1160 off@1400 discard@1700(short,100)"),
     ],
 )
-def test_concealment_is_no_speech_and_for_60_ms_no_silence(lost: tuple[int, int], said: str) -> None:
-    assert Scene(speech=[(1000, 1200)], concealed=[lost]).said == said
+def test_concealment_is_no_speech_and_for_60_ms_no_silence(lost: list[Span], said: str) -> None:
+    assert Scene(speech=[(1000, 1200)], concealed=lost).said == said
 
 
 def test_the_agent_speaks_up_while_the_caller_has_the_floor() -> None:
@@ -366,6 +367,33 @@ def test_a_pending_barge_in_ends_as_well() -> None:
     assert Scene(params=params, agent=[(0, 5000)], speech=stutter).said == (
         "on@1060 pend@1060 off@1700 drop@1700(short) discard@1700(backchannel,420) "
         "on@1760 pend@1760 off@1960 drop@1960(short) discard@1960(backchannel,60)"
+    )
+
+
+@pytest.mark.parametrize(("timeout", "reported"), [(1000, 3500), (300, 2940)])
+def test_a_backchannel_leaves_the_reply_due(timeout: int, reported: int) -> None:
+    params = attrs.evolve(PLAIN, reply_timeout_ms=timeout)
+    assert Scene(params=params, speech=[(1000, 2000), (2600, 2720)]).said == (
+        "on@1060 prime@1060 off@2200 COMMIT@2500(1000) "
+        f"on@2660 pend@2660 off@2920 drop@2920(short) discard@2920(backchannel,120) reply_timeout@{reported}"
+    )
+
+
+def test_an_onset_across_the_end_of_a_long_turn_starts_there() -> None:
+    params = attrs.evolve(PLAIN, max_turn_ms=900)
+    assert Scene(params=params, speech=[(1000, 1600), (1880, 2100)]).said == (
+        "on@1060 prime@1060 off@1800 COMMIT@1900(max_turn,600) "
+        "on@1960 pend@1960 off@2300 drop@2300(short) discard@2300(backchannel,200)"
+    )
+
+
+def test_idle_counts_from_the_last_turn_or_the_reply_that_was_waited_for() -> None:
+    params = attrs.evolve(PLAIN, idle_timeout_ms=1200, reply_timeout_ms=1000)
+    assert Scene(params=params, speech=[(1000, 1200)], until=3000).said == (
+        "on@1060 prime@1060 off@1400 discard@1700(short,200) idle_timeout@2900"
+    )
+    assert Scene(params=params, speech=[(1000, 1400)], until=4200).said == (
+        "on@1060 prime@1060 off@1600 COMMIT@1900(400) reply_timeout@2900 idle_timeout@4100"
     )
 
 
@@ -384,6 +412,12 @@ def test_what_is_no_number_is_no_speech(level: float) -> None:
     for _ in range(3):
         events += detector.push(SPEECH_DBFS, agent=True, tx_dbfs=None)
     assert words(events) == "on@2060 pend@2060"
+
+
+def test_what_was_sent_is_known_beside_what_is_no_number() -> None:
+    detector = TurnDetector(SIP)
+    detector.push(NO_SPEECH, agent=True, tx_dbfs=float("nan"))
+    assert not any(detector.push(-24.0, agent=True, tx_dbfs=-8.0) for _ in range(10))
 
 
 def test_the_state_is_seen_from_outside() -> None:

@@ -34,12 +34,11 @@ from clutch.node.tracks import CallTracks
 from clutch.relay import LocalSubscription, OpenGate, PublishAttempt, Relay, RequestRefused
 from clutch.relay.claims import Decision
 from clutch.relay.router import release
-from clutch.relay.track import CAPABILITY_PROPERTY
 from clutch.wire.loc import EMPTY_BLOCK
 from clutch.wire.moqt.codes import RequestError
 from clutch.wire.moqt.names import FullTrackName
 from clutch.wire.moqt.properties import NONE, Properties
-from clutch.wire.msf import CATALOG, Catalog
+from clutch.wire.msf import CAPABILITY_PROPERTY, CATALOG, Catalog
 from clutch.wire.voice import DEFAULT_FORM, Codec, Direction, VoiceForm, call_namespace
 from tests.interop.sound import compare
 from tests.relay.world import World

@@ -108,6 +108,22 @@ async def test_no_group_from_who_is_about_to_end(autojump_clock: MockClock, rela
     world.close()
 
 
+async def test_who_is_thrown_out_ends_only_its_own(autojump_clock: MockClock, relay: Relay) -> None:
+    world = World(relay, "moqt-18")
+    one, two, subscriber = world.connect(), world.connect(), world.connect()
+    track, same = one.publish(AUDIO), two.publish(AUDIO)
+    subscriber.subscribe(AUDIO)
+    dropped, goes_on = one.send(track, 0, b"0", fin=False), two.send(same, 0, b"0", fin=False)
+    one.send(track, 1, b"0", end_of_group=True)
+    world.settle()
+    one.send(track, 1, b"0", b"1", subgroup=1, fin=False)  # malformed, in the batch of the reset
+    dropped.reset()
+    world.settle()
+    two.more(goes_on, 1, b"1")
+    assert (0, 1, b"1") in subscriber.objects()
+    world.close()
+
+
 async def test_no_groups_on_request_from_who_makes_none(autojump_clock: MockClock, relay: Relay) -> None:
     world = World(relay, "moqt-18")
     publisher, subscriber = world.connect(), world.connect()

@@ -17,6 +17,9 @@ from clutch.wire.moqt.session_request import Request
 if TYPE_CHECKING:
     from clutch.net.moqt.inbox import Inbox
 
+_HELD_COST = 128
+"""What an object that waits for its track alias counts besides its bytes: on the wire it may have three."""
+
 
 @attrs.define(eq=False)
 class IncomingSubgroup:
@@ -69,11 +72,12 @@ class IncomingSubgroup:
             self.held += objects
             if fin:
                 self.end = (None,)
+            size = len(data) + _HELD_COST * len(objects)
             if self._waits:
-                inbox.subgroup_continued(self, len(data))
+                inbox.subgroup_continued(self, size)
             else:
                 self.header, self._waits = parser.header, True
-                inbox.subgroup_arrived(self, len(data))
+                inbox.subgroup_arrived(self, size)
 
     def was_reset(self, code: int) -> None:
         """The peer gives it up."""

@@ -20,6 +20,9 @@ from clutch.wire.moqt.session_request import ENDED_BY_FIN, KINDS, TAKES_BACK, Ki
 from clutch.wire.moqt.session_requests import Requests
 from clutch.wire.moqt.setup import Options
 
+_HELD_COST = 128
+"""What a message that waits for SETUP counts besides its bytes: on the wire it may have five."""
+
 
 @attrs.define(eq=False)
 class Session:
@@ -37,7 +40,7 @@ class Session:
     _in: Channel | None = attrs.field(init=False, default=None, repr=False)
     """The peer's control stream."""
     _held: dict[Channel, int] = attrs.field(init=False, factory=dict, repr=False)
-    """Streams that came before SETUP, and how many bytes."""
+    """Streams that came before SETUP, and how much they count."""
 
     def __attrs_post_init__(self) -> None:
         self.requests = Requests(self.link)
@@ -71,7 +74,7 @@ class Session:
             messages = channel.parser.feed(data)
             if self._early(channel, len(data), messages):
                 channel.held += messages
-                channel.finished = fin
+                channel.finished = channel.finished or fin
                 return
             self._handle(channel, messages)
             channel.finished = channel.finished or fin
@@ -138,10 +141,12 @@ class Session:
             if messages:
                 raise violation(f"{type(messages[0]).__name__} before SETUP")
             return False
-        self._held[channel] = self._held.get(channel, 0) + size
+        self._held[channel] = self._held.get(channel, 0) + size + _HELD_COST * len(messages)
         if sum(self._held.values()) > self.link.limits.early_bytes:
             channel.abort(self.link.reset_code(ResetCode.EXCESSIVE_LOAD))
             del self._held[channel]
+            channel.held.clear()
+            messages.clear()
         return True
 
     def _setup(self, channel: Channel, message: m.Setup) -> None:

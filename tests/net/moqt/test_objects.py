@@ -93,7 +93,7 @@ def test_objects_of_an_alias_that_stays_unknown(alpn: str) -> None:
 
 @ALPN
 def test_more_early_objects_than_fit(alpn: str) -> None:
-    made = subscriber(alpn, early_bytes=1_300)
+    made = subscriber(alpn, early_bytes=1_600)
     draft = made.puppet.draft
     first = made.puppet.session.open_uni(frame(draft, 5, 1, b"x" * 100))
     second = made.puppet.session.open_uni(frame(draft, 5, 2, b"x" * 100))
@@ -110,6 +110,18 @@ def test_more_early_objects_than_fit(alpn: str) -> None:
     (header,) = [call[1].header for call in made.scribe.take() if call[0] == "subgroup_opened"]
     assert header.group == 2
     assert second is not None
+
+
+@ALPN
+def test_many_small_early_objects_count_for_more_than_their_bytes(alpn: str) -> None:
+    made = subscriber(alpn, early_bytes=2_000)
+    draft, header = made.puppet.draft, SubgroupHeader(5, 1, properties=False)
+    data = encode_subgroup_header(draft, header)
+    for number in range(20):
+        data += encode_object(draft, header, Object(number, b"x"), number - 1 if number else None)
+    stream = made.puppet.session.open_uni(data)
+    made.deliver()
+    assert [stopped for stopped, _ in made.puppet.stops] == [stream]
 
 
 @ALPN

@@ -9,7 +9,7 @@ import trio
 
 from clutch.net.moqt.session import MoqtSession
 from clutch.net.quic.engine import Limits
-from clutch.net.quic.memory import join
+from clutch.net.quic.memory import MemoryStream, join
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode, SessionError
 from clutch.wire.moqt.errors import LocalProtocolError
@@ -49,7 +49,7 @@ def test_requests_before_setup_wait_for_it(alpn: str) -> None:
 
 
 def test_too_much_before_setup() -> None:
-    made = victim("moqt-18", limits=SessionLimits(early_bytes=100), setup=False)
+    made = victim("moqt-18", limits=SessionLimits(early_bytes=380), setup=False)
     first = made.puppet.ask(m.Subscribe(0, TRACK))
     second = made.puppet.ask(m.Subscribe(2, FullTrackName((b"x" * 100,), b"")))
     made.deliver()
@@ -62,6 +62,17 @@ def test_too_much_before_setup() -> None:
     assert [call[0] for call in made.scribe.take()] == ["ready", "requested"]
     assert made.session.requests[0].id == 0
     assert first.unsent == 0
+
+
+def test_too_many_small_messages_before_setup() -> None:
+    made = victim("moqt-18", limits=SessionLimits(early_bytes=1_000), setup=False)
+    stream = made.puppet.ask(m.Subscribe(0, TRACK))
+    for number in range(2, 22, 2):
+        stream.write(made.puppet.draft.encode(m.RequestUpdate(number)))
+    made.deliver()
+    assert made.puppet.resets == [(stream, ResetCode.EXCESSIVE_LOAD)]
+    assert isinstance(stream, MemoryStream)
+    assert (stream.twin.context.held, stream.twin.context.finished) == ([], True)
 
 
 @DRAFTS
