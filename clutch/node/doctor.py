@@ -129,7 +129,9 @@ def _picoquic(findings: Findings) -> Feature:
     if findings.no_picoquic:
         how = "with Python 3.12 or later: pip install 'clutch[fast]'"
         return Feature("picoquic", State.MISSING, findings.no_picoquic, how)
-    return Feature("picoquic", State.AVAILABLE, f"the second QUIC engine, by aiopquic {VERSION}")
+    return Feature(
+        "picoquic", State.AVAILABLE, f"the second QUIC engine, for moqt.fast_port, by aiopquic {VERSION}"
+    )
 
 
 def _srtp(findings: Findings) -> Feature:

@@ -81,9 +81,9 @@ class Speaking:
         try:
             form = _form(attempt)
         except ValueError as error:
-            return Decision(RequestError.NOT_SUPPORTED, str(error))
+            return Decision(RequestError.UNINTERESTED, str(error))
         if name.namespace != self._namespace or not can_code(form.codec):
-            return Decision(RequestError.NOT_SUPPORTED, f"no {form.capability} can be heard here")
+            return Decision(RequestError.UNINTERESTED, f"no {form.capability} can be heard here")
         talk = self._talks.get(name)
         try:
             if talk is not None and not talk.over:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from clutch.relay.errors import RequestRefused
+from clutch.relay.past import PastRange
 from clutch.relay.timers import Timer
 from clutch.wire.moqt.codes import RequestError, ResetCode
+from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.fetch import EndOfRange, FetchObject
-from clutch.wire.moqt.messages import FetchOk, RequestError_, RequestOk
+from clutch.wire.moqt.messages import FetchOk, RequestError_, RequestOk, StandaloneFetch
+from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.session_request import Answer, Request
 
 if TYPE_CHECKING:
@@ -45,6 +48,20 @@ class PastQuestion:
     _granted: bool = False
     _ended: bool = False
     """All has come, before the answer."""
+
+    @classmethod
+    def ask(
+        cls, peer: Peer, asker: PastAsker, past: PastRange, order: GroupOrder | None
+    ) -> PastQuestion | None:
+        """Send it to a peer. None: it cannot be asked."""
+        try:
+            asked = StandaloneFetch(past.name, past.start, past.end)
+            request = peer.session.fetch(asked, Parameters(group_order=order))
+        except LocalProtocolError:
+            return None
+        question = cls(peer, request, asker)
+        peer.play(request, question)
+        return question
 
     def answered(self, message: Answer) -> None:
         """The publisher has answered."""

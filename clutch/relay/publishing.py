@@ -19,7 +19,7 @@ from clutch.relay.track import Demand, Track
 from clutch.relay.uplink import Uplink
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
 from clutch.wire.moqt.errors import LocalProtocolError
-from clutch.wire.moqt.messages import PublishDone, RequestError_, StandaloneFetch
+from clutch.wire.moqt.messages import PublishDone, RequestError_
 from clutch.wire.moqt.names import FullTrackName, Location, Namespace
 from clutch.wire.moqt.parameters import GroupOrder, Parameters
 from clutch.wire.moqt.properties import Properties
@@ -200,14 +200,7 @@ class Announced:
         peer = self.peer
         if asker.peer is peer or not self.grant.may_publish(past.name.namespace):
             return None
-        try:
-            asked = StandaloneFetch(past.name, past.start, past.end)
-            request = peer.session.fetch(asked, Parameters(group_order=order))
-        except LocalProtocolError:
-            return None
-        question = PastQuestion(peer, request, asker)
-        peer.play(request, question)
-        return question
+        return PastQuestion.ask(peer, asker, past, order)
 
     def request_status(self, question: StatusQuestion) -> bool:
         """See `Announcer.request_status`."""

@@ -8,6 +8,7 @@ here. Watching namespaces and tracks does not reach across.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -25,7 +26,6 @@ from clutch.relay.relay import Relay
 from clutch.relay.track import Track
 from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.errors import LocalProtocolError
-from clutch.wire.moqt.messages import StandaloneFetch
 from clutch.wire.moqt.names import Namespace
 from clutch.wire.moqt.parameters import GroupOrder, Parameters, Token
 from clutch.wire.moqt.session_request import Request
@@ -73,14 +73,7 @@ class Upstream:
         peer = self._peer
         if asker.peer is peer:
             return None
-        try:
-            asked = StandaloneFetch(past.name, past.start, past.end)
-            request = peer.session.fetch(asked, Parameters(group_order=order))
-        except LocalProtocolError:
-            return None
-        question = PastQuestion(peer, request, asker)
-        peer.play(request, question)
-        return question
+        return PastQuestion.ask(peer, asker, past, order)
 
     def request_status(self, question: StatusQuestion) -> bool:
         """See `Announcer.request_status`."""
@@ -136,7 +129,8 @@ class Upstream:
             if any(source not in peer.uplinks for source in track.sources):
                 here.add(track.name.namespace)
         for namespace in here - self._announced.keys():
-            self._announced[namespace] = peer.session.publish_namespace(namespace)
+            with contextlib.suppress(LocalProtocolError):  # it goes away, or has gone
+                self._announced[namespace] = peer.session.publish_namespace(namespace)
         for namespace in self._announced.keys() - here:
             peer.session.cancel(self._announced.pop(namespace))
 

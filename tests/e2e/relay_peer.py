@@ -33,7 +33,8 @@ class Ear:
     async def listen(self, subscription: Subscription) -> None:
         """Until the track ends."""
         async for frame in subscription:
-            self.delays_ms.append(time.time() * 1e3 - frame.timestamp_us / 1e3)
+            sent_ns = int.from_bytes(frame.payload[:8], "big")
+            self.delays_ms.append((time.time_ns() - sent_ns) / 1e6)
             if frame.gap:
                 self.gaps.append(frame.gap.frames)
 
@@ -45,9 +46,12 @@ class Ear:
 
 
 async def speak(publication: Publication, size: int) -> None:
-    """Frames in real time."""
+    """Frames in real time, each with when it was written in front."""
+    due = trio.current_time()
     while True:
-        await publication.send(bytes(size))
+        publication.write(time.time_ns().to_bytes(8, "big") + bytes(size - 8))
+        due += 0.02
+        await trio.sleep_until(due)
 
 
 async def main(url: str, role: str, where: str, size: int) -> None:

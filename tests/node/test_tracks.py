@@ -312,7 +312,8 @@ async def test_what_cannot_be_heard_is_refused(
     await trio.sleep(0.1)
     with pytest.raises(RequestRefused) as refusal:
         App(scene.relay, name=name, capability=capability).publish()
-    assert refusal.value.code == RequestError.NOT_SUPPORTED
+    # NOT_SUPPORTED would be about PUBLISH itself (draft-ietf-moq-transport-18, 10.6.2).
+    assert refusal.value.code == RequestError.UNINTERESTED
 
 
 async def test_a_catalog_of_the_downlink_is_its_publishers(autojump_clock: MockClock, scene: Scene) -> None:

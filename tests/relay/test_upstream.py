@@ -88,3 +88,18 @@ async def test_without_the_other_relay_nothing_is_left_of_it(
     subscription.close()
     assert worker.router.tracks == {}
     assert worker.router.announcers_of(NAME) == []
+
+
+async def test_what_comes_while_the_other_relay_goes_away_is_no_harm(
+    autojump_clock: MockClock, relays: tuple[Relay, Relay]
+) -> None:
+    node, worker = relays
+    await trio.sleep(1)
+    (peer,) = node.peers.values()
+    peer.session.goaway()
+    await trio.sleep(1)
+    publication = worker.publish(NAME)
+    await trio.sleep(1)
+    with worker.subscribe(NAME) as subscription:
+        assert subscription.live
+    publication.close()
