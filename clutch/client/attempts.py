@@ -9,7 +9,7 @@ import trio
 
 from clutch.client.backoff import Backoff
 from clutch.wire.moqt.codes import RequestError
-from clutch.wire.moqt.errors import LocalProtocolError
+from clutch.wire.moqt.errors import LocalProtocolError, NotNow
 from clutch.wire.moqt.messages import RequestError_
 
 PASSING = frozenset(
@@ -30,17 +30,30 @@ class Attempts:
 
     _nursery: trio.Nursery = attrs.field(repr=False)
     _new_backoff: Callable[[], Backoff] = attrs.field(repr=False)
+    _impossible: Callable[[Hashable, LocalProtocolError], None] = attrs.field(repr=False)
+    """Told of what cannot be asked for at all."""
     _backoffs: dict[Hashable, Backoff] = attrs.field(init=False, factory=dict)
 
     def again(self, item: Hashable, ask: Callable[[], None], refusal: RequestError_ | None = None) -> bool:
         """Ask later, after the time that the peer demands; False if it said no for good."""
         if refusal is not None and refusal.retry_ms is None and refusal.code not in PASSING:
+            self._backoffs.pop(item, None)
             return False
         wait_s = self._backoffs.setdefault(item, self._new_backoff()).next_s()
         if refusal is not None and refusal.retry_ms:
             wait_s += refusal.retry_ms / 1000
         self._nursery.start_soon(self._ask, wait_s, item, ask)
         return True
+
+    def now(self, item: Hashable, ask: Callable[[], None]) -> None:
+        """Ask, or later if it cannot be done now."""
+        try:
+            ask()
+        except NotNow:  # if the peer is gone, so is the nursery
+            self.again(item, ask)
+        except LocalProtocolError as error:
+            self._backoffs.pop(item, None)
+            self._impossible(item, error)
 
     def after(self, wait_s: float, action: Callable[[], None]) -> None:
         """Do something later."""
@@ -52,7 +65,4 @@ class Attempts:
 
     async def _ask(self, wait_s: float, item: Hashable, ask: Callable[[], None]) -> None:
         await trio.sleep(wait_s)
-        try:
-            ask()
-        except LocalProtocolError:  # the peer takes no more requests now, or is gone: then so is the nursery
-            self.again(item, ask)
+        self.now(item, ask)

@@ -76,6 +76,7 @@ class Catalogs:
 
     async def _follow(self, search: Search, namespace: Namespace, subscription: Subscription) -> None:
         catalog: Catalog | None = None
+        seen: set[str] = set()
         async for frame in subscription:
             if search.over:
                 return
@@ -86,14 +87,19 @@ class Catalogs:
                     catalog = catalog.updated(frame.payload)
             except MalformedPacket:
                 continue
-            for track in catalog.tracks:
-                self._offer(search, namespace, track)
+            seen = {track.name for track in catalog.tracks if self._offer(search, namespace, track, seen)}
 
-    def _offer(self, search: Search, namespace: Namespace, track: CatalogTrack) -> None:
-        name = FullTrackName(namespace, track.name.encode())
-        known = name in self._roster.subscriptions or search.full or track.packaging != PACKAGING
-        if not known and track.is_live and has_capability(track.capability or "", search.capability):
-            self._roster.found(search, name, track.capability or "", False)
+    def _offer(self, search: Search, namespace: Namespace, track: CatalogTrack, seen: set[str]) -> bool:
+        """Whether the search has it: once, as long as the catalog has it, also if it was closed since."""
+        name, capability = FullTrackName(namespace, track.name.encode()), track.capability or ""
+        if track.packaging != PACKAGING or not track.is_live:
+            return False
+        if track.name in seen or name in self._roster.subscriptions:
+            return True
+        if search.full or not has_capability(capability, search.capability):
+            return False
+        self._roster.found(search, name, capability, False)
+        return True
 
 
 def _entry(publication: Publication) -> CatalogTrack:

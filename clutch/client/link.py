@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import TypeAlias
 
 import attrs
@@ -70,7 +70,7 @@ class Link:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until it is over, or was not connected. Started, it may be connected."""
         async with trio.open_nursery() as self._nursery:
-            self._attempts = Attempts(self._nursery, self._new_backoff)
+            self._attempts = Attempts(self._nursery, self._new_backoff, _refuse)
             self._outgoing = Outgoing(self.session, self._roster, self._attempts)
             self._incoming = Incoming(self.session, self._roster, self._attempts)
             task_status.started()
@@ -99,18 +99,17 @@ class Link:
 
     def add(self, item: Publication | Subscription | Search) -> None:
         """Publish, subscribe or search it, unless that is done already."""
-        if self.why is not None:
-            return
-        try:
-            match item:
-                case Publication():
-                    self._outgoing.add(item)
-                case Subscription():
-                    self._incoming.add(item)
-                case Search():
-                    self._incoming.search(item)
-        except LocalProtocolError:  # the peer takes no more requests now
-            self._attempts.again(item, lambda: self.add(item))
+        if self.why is None:
+            self._attempts.now(item, lambda: self._ask(item))
+
+    def _ask(self, item: Publication | Subscription | Search) -> None:
+        match item:
+            case Publication():
+                self._outgoing.add(item)
+            case Subscription():
+                self._incoming.add(item)
+            case Search():
+                self._incoming.search(item)
 
     def drop(self, item: Publication | Subscription | Search) -> None:
         """Something is not in the roster any more."""
@@ -221,3 +220,9 @@ class Link:
         self._lost(self)
         for event in (self.up, self.left, self.over):
             event.set()
+
+
+def _refuse(item: Hashable, error: LocalProtocolError) -> None:
+    """What the draft forbids to ask for never comes."""
+    if isinstance(item, Publication | Subscription | Search):
+        item.refuse(RequestError.NOT_SUPPORTED, str(error))

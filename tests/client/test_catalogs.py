@@ -111,6 +111,28 @@ async def test_a_search_that_is_closed_reads_no_catalog_any_more(
             assert CATALOG not in voice._roster.subscriptions
 
 
+async def test_a_found_track_that_was_closed_is_not_found_again_while_it_is_listed(
+    autojump_clock: MockClock, world: World
+) -> None:
+    world.peer.refuse[Kind.SUBSCRIBE_TRACKS] = RequestError_(RequestError.NOT_SUPPORTED, None, "unknown")
+    mic, horn = (CatalogTrack(name, "loc", role="audio", codec="opus") for name in ("mic", "horn"))
+    async with world.voice() as voice:
+        with voice.subscribe_audio("", capability="voice/opus") as search:
+            await trio.sleep(0.1)
+            world.peer.publish(CATALOG, "")
+            world.peer.sessions[0].announce(world.peer.asked_for_namespaces[0], (b"room",))
+            await trio.sleep(0.1)
+            found = []
+            for group, tracks in enumerate([(mic,), (mic, horn), (horn,), (mic, horn)]):
+                world.peer.send(CATALOG, group, Object(0, Catalog(tracks).encode()))
+                with trio.move_on_after(1):
+                    while True:
+                        track = await search.__anext__()
+                        track.close()
+                        found.append((group, track.name.name))
+            assert found == [(0, b"mic"), (1, b"horn"), (3, b"mic")]
+
+
 async def test_a_block_of_private_properties_is_taken_off(autojump_clock: MockClock, world: World) -> None:
     name = FullTrackName.parse("room", "audio")
     async with world.voice() as voice:

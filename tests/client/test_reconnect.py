@@ -6,10 +6,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from clutch.client.errors import ConnectionRefused
+from clutch.client.errors import ConnectionRefused, TrackRefused
 from clutch.client.values import State, StateChanged
 from clutch.client.voice import Voice
-from clutch.wire.moqt.codes import SessionError
+from clutch.wire.moqt.codes import RequestError, SessionError
+from clutch.wire.moqt.messages import RequestError_
 from clutch.wire.moqt.names import FullTrackName
 from tests.client.peer import HOST, Peer
 from tests.client.world import World
@@ -185,6 +186,34 @@ async def test_a_bad_token_fails_for_good(
     assert world.peer.tokens == [b"secret"]
     assert states(seen)[-2:] == [State.FAILED, State.CLOSED]
     assert "secret" not in repr(voice)
+
+
+async def test_what_the_draft_forbids_is_refused_and_not_tried_again(
+    autojump_clock: MockClock, world: World
+) -> None:
+    async with world.voice() as voice:
+        await voice.connected()
+        with voice.subscribe_audio(".", "audio") as heard, voice.publish_audio(".", "audio") as said:
+            with trio.fail_after(5), pytest.raises(TrackRefused, match="this namespace is reserved"):
+                await heard.__anext__()
+            with pytest.raises(TrackRefused, match="this namespace is reserved"):
+                said.write(b"frame")
+
+
+async def test_what_is_refused_for_good_is_forgotten(autojump_clock: MockClock, world: World) -> None:
+    full = RequestError_(RequestError.EXCESSIVE_LOAD, 10, "later")
+    world.peer.refuse_names[DOWNLINK] = full
+    async with world.voice() as voice:
+        await voice.connected()
+        with voice.publish_audio(DOWNLINK.namespace, "audio") as said:
+            await trio.sleep(1)
+            assert voice._connector.link is not None
+            attempts = voice._connector.link._attempts
+            assert list(attempts._backoffs) == [said]
+            world.peer.refuse_names[DOWNLINK] = RequestError_(RequestError.UNAUTHORIZED, None, "never")
+            await trio.sleep(3)
+            assert said.over
+            assert not attempts._backoffs
 
 
 async def test_a_token_that_expires_is_renewed(autojump_clock: MockClock, world: World) -> None:

@@ -22,7 +22,7 @@ from clutch.wire.moqt import messages as m
 from clutch.wire.moqt import session_events as events
 from clutch.wire.moqt.codes import ResetCode, SessionError
 from clutch.wire.moqt.drafts import DRAFTS, Draft
-from clutch.wire.moqt.errors import LocalProtocolError, RemoteProtocolError
+from clutch.wire.moqt.errors import LocalProtocolError, NotNow, RemoteProtocolError
 from clutch.wire.moqt.fetch import FetchWriter
 from clutch.wire.moqt.names import FullTrackName, Location, Namespace
 from clutch.wire.moqt.parameters import NONE, GroupOrder, Parameters, Token
@@ -413,7 +413,7 @@ class MoqtSession:
 
     def _ask(self, message: Any) -> Request:
         if self.over:
-            raise LocalProtocolError("the session is over")
+            raise NotNow("the session is over")
         request = self._core.requests.ask(message, self.clock())
         self.tell()
         return request

@@ -25,6 +25,10 @@ class LocalProtocolError(MoqtError):
     """Our own code asked for something that the draft cannot say or forbids. Nothing was changed or sent."""
 
 
+class NotNow(LocalProtocolError):
+    """It may be asked for later: the peer takes no requests now, or one that has not ended is in the way."""
+
+
 def violation(text: str) -> RemoteProtocolError:
     """The error for most of what a peer can do wrong: PROTOCOL_VIOLATION."""
     return RemoteProtocolError(SessionError.PROTOCOL_VIOLATION, text)

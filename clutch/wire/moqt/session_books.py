@@ -6,7 +6,7 @@ import attrs
 
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import RequestError, SessionError
-from clutch.wire.moqt.errors import LocalProtocolError, RemoteProtocolError
+from clutch.wire.moqt.errors import LocalProtocolError, NotNow, RemoteProtocolError
 from clutch.wire.moqt.names import FullTrackName, Namespace
 from clutch.wire.moqt.properties import Properties
 from clutch.wire.moqt.session_events import SessionLimits
@@ -76,9 +76,9 @@ class Books:
         if _reserved(request):
             raise LocalProtocolError("this namespace is reserved")
         if request.kind in PREFIXES and self.overlaps(request, request.prefix):
-            raise LocalProtocolError("the prefix overlaps with another")
+            raise NotNow("the prefix overlaps with another")
         if request.kind in SUBSCRIPTIONS and self._same(request) is not None:
-            raise LocalProtocolError(f"there is a subscription to {request.name}")
+            raise NotNow(f"there is a subscription to {request.name}")
 
     def add(self, request: Request) -> None:
         """Open it."""

@@ -6,7 +6,7 @@ import attrs
 
 from clutch.wire.moqt import messages as m
 from clutch.wire.moqt.codes import DoneStatus, RequestError, ResetCode
-from clutch.wire.moqt.errors import LocalProtocolError
+from clutch.wire.moqt.errors import LocalProtocolError, NotNow
 from clutch.wire.moqt.names import Location, Namespace
 from clutch.wire.moqt.parameters import NONE, Parameters
 from clutch.wire.moqt.properties import NONE as NO_PROPERTIES
@@ -52,11 +52,11 @@ class Requests:
         Raises LocalProtocolError: what must not be asked (now).
         """
         if self.link.sent_away:
-            raise LocalProtocolError("the peer is going away")
+            raise NotNow("the peer is going away")
         if self.link.out is None:
-            raise LocalProtocolError("the client has not said SETUP")
+            raise NotNow("the client has not said SETUP")
         if self.link.full:
-            raise LocalProtocolError("the peer takes no more requests")
+            raise NotNow("the peer takes no more requests")
         message, kind = self._numbered(message), KINDS[type(message)]
         request = Request(message.request_id, kind, message, local=True, parameters=message.parameters)
         if isinstance(message, m.Fetch) and isinstance(message.range, m.JoiningFetch):
