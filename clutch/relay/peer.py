@@ -127,6 +127,9 @@ class Peer:
             self.grant = self.gate.admit(_value(session.tokens), self.info)
         except TokenError as error:
             self._turn_away(error)
+        else:
+            if self.grant.trusted:
+                session.relax(self.router.limits.trusted)
 
     def requested(self, session: MoqtSession, request: Request) -> None:
         """See `MoqtHandler.requested`."""

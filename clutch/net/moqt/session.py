@@ -231,6 +231,10 @@ class MoqtSession:
             self._core.requests.block(request, suffix, name)
             self.tell()
 
+    def relax(self, limits: SessionLimits) -> None:
+        """Let the peer cost more from now on: from `MoqtHandler.ready` on. What SETUP has said stays."""
+        self.limits = self._link.limits = self._core.requests.books.limits = limits
+
     def goaway(self, uri: str = "", timeout_ms: int = 0) -> None:
         """Ask the peer to go, once. If it has not after the timeout (0: none), the session is closed."""
         if not self.over:
