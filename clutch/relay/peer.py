@@ -84,6 +84,11 @@ class Peer:
             self.number, quic.kind, quic.protocol, quic.peer, session.authority, session.path, self._origin
         )
 
+    @property
+    def full(self) -> bool:
+        """It has to do with so much, asked by it or of it, that it is asked for no track more."""
+        return len(self.roles) >= 2 * self.session.limits.requests
+
     def play(self, request: Request, role: Role) -> None:
         """Give a request its role."""
         request.context = self.roles[request] = role

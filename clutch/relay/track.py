@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 import structlog
@@ -19,6 +19,9 @@ from clutch.wire.moqt.data import Object, Status
 from clutch.wire.moqt.names import FullTrackName, Location
 from clutch.wire.moqt.properties import NONE, Properties, PropertyType
 from clutch.wire.msf import CAPABILITY_PROPERTY
+
+if TYPE_CHECKING:
+    from clutch.relay.router import Announcer
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +104,7 @@ class Track:
     sources: dict[Source, None] = attrs.field(factory=dict)
     sinks: dict[Sink, None] = attrs.field(factory=dict)
     waiting: dict[Sink, Wait] = attrs.field(factory=dict)
-    asked: dict[object, Timer] = attrs.field(factory=dict)
+    asked: dict[Announcer, Timer] = attrs.field(factory=dict)
     """Publishers of the namespace that were asked for it and have not answered."""
     again: Timer | None = None
     """When publishers of the namespace are asked for it again."""

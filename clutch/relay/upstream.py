@@ -53,7 +53,7 @@ class Upstream:
     def request_track(self, track: Track) -> bool:
         """See `Announcer.request_track`; not what it asks us for, nor what somebody here may have."""
         peer, announcers = self._peer, self._relay.router.announcers_of(track.name)
-        if len(announcers) > 1 or track.name in peer.subscribed:
+        if peer.full or len(announcers) > 1 or track.name in peer.subscribed:
             return False
         try:
             request = peer.session.subscribe(track.name, Parameters(forward=True))
