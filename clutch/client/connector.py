@@ -16,8 +16,9 @@ from clutch.client.errors import AddressError, ConnectionLost, ConnectionRefused
 from clutch.client.link import Connect, Link
 from clutch.client.roster import Roster
 from clutch.client.values import MOVES, State, StateChanged
-from clutch.net.errors import NetworkError
+from clutch.net.errors import CertificateRejected, NetworkError
 from clutch.net.quic.engine import Closed, Trust
+from clutch.net.quic.errors import CertificateUnusable
 from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.parameters import Token
 from clutch.wire.moqt.setup import Options
@@ -40,6 +41,10 @@ FINAL = STALE | {
     SessionError.MALFORMED_AUTHORITY,
 }
 """Ends after which there is no use in trying again."""
+TRUST_HELP = (
+    "the certificate is not trusted: say which is right, by its SHA-256 with Trust(fingerprint=...), "
+    "or its authority with Trust(ca_file=...)"
+)
 
 
 @attrs.define(eq=False)
@@ -85,6 +90,7 @@ class Connector:
             try:
                 link = await self._open(address)
             except (NetworkError, ConnectionLost) as error:
+                self._check_trust(error)
                 address = self._home
                 await self._pause(str(error))
                 continue
@@ -158,6 +164,15 @@ class Connector:
         if why.code in STALE and link.granted and self._renews:
             return
         raise ConnectionRefused(_said(why))
+
+    def _check_trust(self, error: Exception) -> None:
+        """Raises `ConnectionRefused` if the certificate never was right: that one waits for a person."""
+        if self.state.state is not State.CONNECTING:
+            return
+        if isinstance(error, CertificateUnusable):
+            raise ConnectionRefused(str(error)) from error
+        if isinstance(error, CertificateRejected):
+            raise ConnectionRefused(f"{error}; {TRUST_HELP}") from error
 
     async def _pause(self, reason: str) -> None:
         wait_s = self._backoff.next_s()

@@ -13,7 +13,7 @@ class AddressError(VoiceError):
 
 class ConnectionRefused(VoiceError):
     """The node does not want this connection, and would not if it were tried again: a token that it does not
-    accept, no draft in common. A wrong certificate is no such thing: the connection is tried again."""
+    accept, no draft in common; or we do not want the node: its certificate was never one that we trust."""
 
 
 class TrackRefused(VoiceError):

@@ -38,5 +38,9 @@ class ConnectFailed(NetworkError):
     """The peer refused the connection or did not answer in time."""
 
 
+class CertificateRejected(ConnectFailed):
+    """The peer shows a certificate that is not trusted; another attempt ends alike."""
+
+
 class BrokenStream(NetworkError):
     """The connection was reset by the peer or by the way to it."""

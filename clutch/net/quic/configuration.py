@@ -10,10 +10,12 @@ from typing import TextIO
 import attrs
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.logger import QuicLogger
+from cryptography import x509
 
 from clutch.net.quic.aioquic_private import CID_BYTES
 from clutch.net.quic.certificates import Certificate
 from clutch.net.quic.engine import Limits, Target
+from clutch.net.quic.errors import CertificateUnusable
 from clutch.net.quic.qlog import QlogFolder
 from clutch.net.quic.tickets import Resumption
 
@@ -56,7 +58,10 @@ class Configurations:
         return self._server[1]
 
     def client(self, target: Target, resumption: Resumption | None) -> QuicConfiguration:
-        """For a connection to there. One that is resumed speaks what it spoke before."""
+        """For a connection to there. One that is resumed speaks what it spoke before.
+
+        Raises `CertificateUnusable` for the file of authorities.
+        """
         protocols = [H3] if target.kind == "webtransport" else target.protocols
         made = self._common(is_client=True, protocols=protocols)
         if resumption is not None:
@@ -66,7 +71,7 @@ class Configurations:
         if trust.insecure or trust.fingerprint is not None:
             made.verify_mode = ssl.CERT_NONE  # a fingerprint is checked when the certificate is known
         elif trust.ca_file is not None:
-            made.load_verify_locations(str(trust.ca_file))
+            made.load_verify_locations(cadata=_authorities(trust.ca_file))
         else:
             system = ssl.get_default_verify_paths()
             made.load_verify_locations(system.cafile, system.capath)
@@ -85,3 +90,13 @@ class Configurations:
             secrets_log_file=self._keylog,
             quic_logger=self._qlog,
         )
+
+
+def _authorities(path: Path) -> bytes:
+    """A file of certificates in PEM, all of which can be read."""
+    try:
+        pem = path.read_bytes()
+        x509.load_pem_x509_certificates(pem)
+    except (OSError, ValueError) as error:
+        raise CertificateUnusable(f"cannot use the authorities {path}: {error}") from error
+    return pem

@@ -11,7 +11,7 @@ import trio
 from aioquic.quic import events
 from cryptography.hazmat.primitives import hashes
 
-from clutch.net.errors import ConnectFailed
+from clutch.net.errors import CertificateRejected, ConnectFailed
 from clutch.net.link import Address, Datagrams
 from clutch.net.quic.aioquic_private import Quic
 from clutch.net.quic.engine import (
@@ -36,6 +36,8 @@ _PINGS_PER_IDLE = 3
 _GRANULARITY_S = 0.001
 _BAD_CERTIFICATE = 0x100 + 42
 """CRYPTO_ERROR with the alert bad_certificate (RFC 9001, 4.8)."""
+_CERTIFICATE_ALERTS = frozenset(0x100 + alert for alert in (42, 43, 44, 45, 46, 48))
+"""Also unsupported, revoked, expired, unknown, and of an unknown authority (RFC 8446, 6.2)."""
 _CRYPTO_FRAME = 0x06
 _FOR_LAYER = (
     events.StreamDataReceived,
@@ -76,12 +78,15 @@ class Attempt:
     done: trio.Event = attrs.field(factory=trio.Event)
     session: QuicSession | None = None
     failure: str = ""
+    untrusted: bool = False
+    """It failed because of the server's certificate."""
 
     async def outcome(self) -> QuicSession:
-        """Wait for the session. Raises `ConnectFailed`."""
+        """Wait for the session. Raises `ConnectFailed`, of which `CertificateRejected` is one."""
         await self.done.wait()
         if self.session is None:
-            raise ConnectFailed(f"{self.target.host} port {self.target.port}: {self.failure}")
+            error = CertificateRejected if self.untrusted else ConnectFailed
+            raise error(f"{self.target.host} port {self.target.port}: {self.failure}")
         return self.session
 
 
@@ -310,6 +315,8 @@ class Connection:
 
     def _finish(self, closed: Closed) -> None:
         self.over = True
+        if self.attempt is not None:
+            self.attempt.untrusted = _is_untrusted(closed)
         self.failed(f"{closed.reason or 'closed'} ({closed.code:#x}, by {closed.by})")
         if self._layer is not None:
             try:
@@ -332,6 +339,11 @@ def _trusted(quic: Quic, trust: Trust) -> bool:
     return (
         trust.fingerprint is None or shown is None or shown.fingerprint(hashes.SHA256()) == trust.fingerprint
     )
+
+
+def _is_untrusted(closed: Closed) -> bool:
+    """Whether this side did not take the certificate of the other."""
+    return closed.by == "engine" and not closed.application and closed.code in _CERTIFICATE_ALERTS
 
 
 def _how(ending: events.ConnectionTerminated, quic: Quic) -> Closed:

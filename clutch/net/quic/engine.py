@@ -283,7 +283,8 @@ class Engine(Protocol):
         each peer is told."""
 
     async def connect(self, target: Target, handler: SessionHandler) -> QuicSession:
-        """Connect while `run` runs; `handler.opened` was called when it returns. Raises `ConnectFailed`.
+        """Connect while `run` runs; `handler.opened` was called when it returns. Raises `ConnectFailed`,
+        `CertificateRejected` for what the server shows, `CertificateUnusable` for a bad `Trust.ca_file`.
 
         With a server that was connected to before, `opened` may come at once, and what is written goes out
         with the first packet (0-RTT); then `closed` follows even if this raises.

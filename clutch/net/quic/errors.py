@@ -6,4 +6,5 @@ from clutch.net.errors import NetworkError
 
 
 class CertificateUnusable(NetworkError):
-    """A certificate or its key cannot be read, or they do not belong together."""
+    """A certificate or its key cannot be read, or they do not belong together; or a
+    file of authorities cannot."""
