@@ -111,6 +111,8 @@ class Track:
     _demand: Demand = Demand.NONE
     _group_wanted: int = -1
     """The new group that was asked for last (NEW_GROUP_REQUEST)."""
+    _wanted_at: int = -1
+    """The largest group then: the request is outstanding until there is a larger one."""
 
     @property
     def live(self) -> bool:
@@ -157,9 +159,10 @@ class Track:
         current = self.largest.group if self.largest is not None else -1
         if self.properties.number(PropertyType.DYNAMIC_GROUPS) != 1 or 0 < after <= current:
             return
-        if self._group_wanted > current and self._group_wanted >= after:
+        wanted = max(after, current + 1)
+        if self._wanted_at == current and self._group_wanted >= wanted:
             return
-        self._group_wanted = max(after, current + 1)
+        self._group_wanted, self._wanted_at = wanted, current
         for source in tuple(self.sources):
             source.new_group(after)
 
