@@ -22,6 +22,8 @@ class Grant:
     """The `jti`, by which it can be revoked."""
     key_id: str | None = None
     """The `kid` of the key that signed it; None if there was no token."""
+    trusted: bool = False
+    """It is of a process of this node, which speaks for many peers: its session may cost as much."""
 
     def may_publish(self, namespace: tuple[bytes, ...]) -> bool:
         """Whether tracks of this namespace may be published."""
@@ -43,3 +45,5 @@ class Grant:
 _EVERYTHING = (Pattern.parse("**"),)
 OPEN = Grant("", "", _EVERYTHING, _EVERYTHING)
 """Everything, for ever: for peers that need no token."""
+TRUSTED = attrs.evolve(OPEN, trusted=True)
+"""As `OPEN`, for a process of this node."""

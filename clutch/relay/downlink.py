@@ -220,7 +220,7 @@ class Downlink:
         data = news.written(self.draft)
         if not unsent:
             lane.since = trio.current_time()
-        elif self._unsent() + len(data) > self.limits.unsent_bytes:
+        elif not self._fits(len(data)):
             self._skip(flow.group + 1)
             return
         if not stream.write(data, fin=flow.finished):
@@ -242,13 +242,26 @@ class Downlink:
                 self.skips = 0
             return True
         size = sum(len(item.payload) for item in news.objects)
-        if len(written) < self.limits.streams and unsent + size <= self.limits.unsent_bytes:
+        if len(written) >= self.limits.streams:
+            self._forget_sent()
+        if len(self._written) < self.limits.streams and self._fits(size):
             return True
         group = news.flow.group
         torn = any(flow.group == group for flow in self._lanes) or any(
-            item.flow.group == group for item in written
+            item.flow.group == group for item in self._written
         )
         return self._skip(group + 1 if torn else group) and not torn
+
+    def _fits(self, size: int) -> bool:
+        """Whether so many bytes more may wait."""
+        if self._unsent() + size > self.limits.unsent_bytes:
+            self._forget_sent()
+        return self._unsent() + size <= self.limits.unsent_bytes
+
+    def _forget_sent(self) -> None:
+        """Also what overtook older streams (GROUP_ORDER, priorities)."""
+        self._written = deque(item for item in self._written if item.stream.unsent)
+        self._bytes = sum(item.size for item in self._written)
 
     def _unsent(self) -> int:
         return self._bytes + sum(lane.unsent for lane in self._lanes.values())

@@ -43,6 +43,10 @@ class RelayLimits:
     """That are published, subscribed to or waited for."""
     session: SessionLimits = attrs.field(factory=SessionLimits)
     """Of each session: its requests, among other things."""
+    trusted: SessionLimits = attrs.field(
+        factory=lambda: SessionLimits(requests=20_000, namespaces=10_000),
+    )
+    """Of a session between relays that belong together (`Grant.trusted`): all peers of one are behind it."""
     subscriptions: int = 1_000
     """Tracks that one session hears; what SUBSCRIBE_TRACKS finds beyond is not published to it."""
     matches: int = 10_000

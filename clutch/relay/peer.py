@@ -84,6 +84,11 @@ class Peer:
             self.number, quic.kind, quic.protocol, quic.peer, session.authority, session.path, self._origin
         )
 
+    @property
+    def full(self) -> bool:
+        """It has to do with so much, asked by it or of it, that it is asked for no track more."""
+        return len(self.roles) >= 2 * self.session.limits.requests
+
     def play(self, request: Request, role: Role) -> None:
         """Give a request its role."""
         request.context = self.roles[request] = role
@@ -127,6 +132,9 @@ class Peer:
             self.grant = self.gate.admit(_value(session.tokens), self.info)
         except TokenError as error:
             self._turn_away(error)
+        else:
+            if self.grant.trusted:
+                session.relax(self.router.limits.trusted)
 
     def requested(self, session: MoqtSession, request: Request) -> None:
         """See `MoqtHandler.requested`."""

@@ -178,7 +178,7 @@ class Announced:
     def request_track(self, track: Track) -> bool:
         """See `Announcer.request_track`."""
         peer = self.peer
-        if not self.grant.may_publish(track.name.namespace):
+        if peer.full or not self.grant.may_publish(track.name.namespace):
             return False
         try:
             request = peer.session.subscribe(track.name, Parameters(forward=True))

@@ -285,10 +285,11 @@ class Router:
             announcer.abandon(track)
             self.declined(track, announcer, RequestError.TIMEOUT, "the publisher did not answer in time")
 
-        if announcer not in track.asked:
-            track.asked[announcer] = self.timers.after(self.limits.upstream_s, late)
+        if announcer not in track.asked and (track.waiting or track.sinks):
+            timer = track.asked[announcer] = self.timers.after(self.limits.upstream_s, late)
             if not announcer.request_track(track):
-                track.asked.pop(announcer).cancel()
+                timer.cancel()
+                track.asked.pop(announcer, None)
 
     # A relay that this one belongs to
 
@@ -319,6 +320,11 @@ class Router:
         return track
 
     def _drop_if_idle(self, track: Track) -> None:
+        if not (track.waiting or track.sinks):
+            asked, track.asked = track.asked, {}
+            for announcer, timer in asked.items():
+                timer.cancel()
+                announcer.abandon(track)
         if track.idle and self.tracks.get(track.name) is track:
             del self.tracks[track.name]
             self._by_namespace.remove(track.name.namespace, track)

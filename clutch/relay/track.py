@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 import structlog
@@ -19,6 +19,9 @@ from clutch.wire.moqt.data import Object, Status
 from clutch.wire.moqt.names import FullTrackName, Location
 from clutch.wire.moqt.properties import NONE, Properties, PropertyType
 from clutch.wire.msf import CAPABILITY_PROPERTY
+
+if TYPE_CHECKING:
+    from clutch.relay.router import Announcer
 
 log = structlog.get_logger(__name__)
 
@@ -101,13 +104,15 @@ class Track:
     sources: dict[Source, None] = attrs.field(factory=dict)
     sinks: dict[Sink, None] = attrs.field(factory=dict)
     waiting: dict[Sink, Wait] = attrs.field(factory=dict)
-    asked: dict[object, Timer] = attrs.field(factory=dict)
+    asked: dict[Announcer, Timer] = attrs.field(factory=dict)
     """Publishers of the namespace that were asked for it and have not answered."""
     again: Timer | None = None
     """When publishers of the namespace are asked for it again."""
     _demand: Demand = Demand.NONE
     _group_wanted: int = -1
     """The new group that was asked for last (NEW_GROUP_REQUEST)."""
+    _wanted_at: int = -1
+    """The largest group then: the request is outstanding until there is a larger one."""
 
     @property
     def live(self) -> bool:
@@ -154,9 +159,10 @@ class Track:
         current = self.largest.group if self.largest is not None else -1
         if self.properties.number(PropertyType.DYNAMIC_GROUPS) != 1 or 0 < after <= current:
             return
-        if self._group_wanted > current and self._group_wanted >= after:
+        wanted = max(after, current + 1)
+        if self._wanted_at == current and self._group_wanted >= wanted:
             return
-        self._group_wanted = max(after, current + 1)
+        self._group_wanted, self._wanted_at = wanted, current
         for source in tuple(self.sources):
             source.new_group(after)
 

@@ -28,7 +28,7 @@ from clutch.wire.moqt.codes import SessionError
 from clutch.wire.moqt.errors import LocalProtocolError
 from clutch.wire.moqt.names import Namespace
 from clutch.wire.moqt.parameters import GroupOrder, Parameters, Token
-from clutch.wire.moqt.session_request import Request
+from clutch.wire.moqt.session_request import Request, State
 from clutch.wire.moqt.setup import Options
 
 RETRY_S = 0.5
@@ -44,6 +44,8 @@ class Upstream:
     _relay: Relay
     _peer: Peer
     _announced: dict[Namespace, Request] = attrs.field(init=False, factory=dict)
+    _again_at: float = attrs.field(init=False, default=0.0)
+    """When what was refused is announced again."""
     _news: trio.Event = attrs.field(init=False, factory=trio.Event)
 
     # Announcer
@@ -51,7 +53,7 @@ class Upstream:
     def request_track(self, track: Track) -> bool:
         """See `Announcer.request_track`; not what it asks us for, nor what somebody here may have."""
         peer, announcers = self._peer, self._relay.router.announcers_of(track.name)
-        if len(announcers) > 1 or track.name in peer.subscribed:
+        if peer.full or len(announcers) > 1 or track.name in peer.subscribed:
             return False
         try:
             request = peer.session.subscribe(track.name, Parameters(forward=True))
@@ -124,6 +126,7 @@ class Upstream:
     def _announce(self) -> None:
         """Announce what is published here, and nothing else any more."""
         peer, router = self._peer, self._relay.router
+        self._forget_refused()
         here = set(router.namespaces_under(()))
         for track in router.live_under(()):
             if any(source not in peer.uplinks for source in track.sources):
@@ -133,6 +136,14 @@ class Upstream:
                 self._announced[namespace] = peer.session.publish_namespace(namespace)
         for namespace in self._announced.keys() - here:
             peer.session.cancel(self._announced.pop(namespace))
+
+    def _forget_refused(self) -> None:
+        now = trio.current_time()
+        if now >= self._again_at:
+            self._again_at = now + RETRY_S
+            for namespace, request in tuple(self._announced.items()):
+                if request.state is State.ENDED:
+                    del self._announced[namespace]
 
 
 async def join(
@@ -149,7 +160,7 @@ async def join(
     over = trio.Event()
     peer = Peer(relay.router, OpenGate(), 0, None, lambda _: over.set())
     options = Options(authorization=(Token.of(token),), implementation="clutch")
-    peer.session = MoqtSession(peer, options, relay.limits.session)
+    peer.session = MoqtSession(peer, options, relay.limits.trusted)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(peer.session.run)
         await connect(peer.session)

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
 from clutch.auth.errors import TokenError
-from clutch.auth.grants import OPEN
+from clutch.auth.grants import OPEN, TRUSTED
 from clutch.auth.keys import KeySet, read_keys, write_key
 from clutch.auth.patterns import Pattern
 from clutch.auth.tokens import Verifier, mint
@@ -109,7 +109,7 @@ def test_the_log_says_who_came_with_whose_token() -> None:
 
 def test_the_secret_of_the_nodes_own_process() -> None:
     gate = TokenGate(Verifier(KEYS), False, trusted=b"secret")
-    assert gate.admit(b"secret", peer("127.0.0.1")) is OPEN
+    assert gate.admit(b"secret", peer("127.0.0.1")) is TRUSTED
     assert "secret" not in repr(gate)
     with pytest.raises(TokenError):
         gate.admit(b"secret2", peer("127.0.0.1"))

@@ -238,3 +238,23 @@ async def test_the_newest_group_first(autojump_clock: MockClock, stage: Stage, b
         world.settle()
     subscriber.pair.server.credit = EVERYTHING
     assert _groups(subscriber) == [9, 8, 7]
+
+
+@pytest.mark.parametrize("size", [20, 1_500], ids=["streams", "bytes"])
+async def test_what_overtook_the_oldest_group_waits_no_more(
+    autojump_clock: MockClock, stage: Stage, size: int
+) -> None:
+    world, publisher, slow, _ = stage
+    track = publisher.publish(AUDIO)
+    slow.subscribe(AUDIO, group_order=GroupOrder.DESCENDING)
+    slow.pair.server.credit = NOTHING
+    publisher.send(track, 0, bytes(6_000))
+    world.settle()
+    for group in range(1, 13):
+        publisher.send(track, group, bytes(size))
+        world.settle()
+        slow.pair.server.credit = size + 50  # for this one, and a little of the first
+    assert _groups(slow) == list(range(1, 13))
+    assert world.relay.snapshot()["skips"] == 0
+    slow.pair.server.credit = EVERYTHING
+    assert _groups(slow) == [0]

@@ -82,6 +82,23 @@ async def test_a_group_on_request(autojump_clock: MockClock, relay: Relay) -> No
     world.close()
 
 
+async def test_who_asks_for_a_group_far_ahead_is_not_the_last(
+    autojump_clock: MockClock, relay: Relay
+) -> None:
+    world = World(relay, "moqt-18")
+    publisher, one, two = world.connect(), world.connect(), world.connect()
+    track = publisher.publish(AUDIO, DYNAMIC)
+    publisher.send(track, 4, b"x")
+    one.subscribe(AUDIO, new_group_request=1 << 61)
+    subscription = two.subscribe(AUDIO, new_group_request=0)  # one is on its way
+    publisher.send(track, 5, b"x")
+    world.settle()
+    two.session.update(subscription, Parameters(new_group_request=6))
+    asked = [parameters.new_group_request for _, parameters in publisher.take("updated")]
+    assert asked == [1 << 61, 6]
+    world.close()
+
+
 async def test_the_next_publisher_is_asked_for_a_group_anew(autojump_clock: MockClock, relay: Relay) -> None:
     world = World(relay, "moqt-18")
     with relay.subscribe(AUDIO):  # it stays, and the track with it

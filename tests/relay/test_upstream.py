@@ -6,24 +6,39 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from clutch.auth.grants import TRUSTED, Grant
 from clutch.net.memory import MemoryNetwork
 from clutch.net.quic.aioquic_engine import AioquicEngine
 from clutch.net.quic.certificates import SelfSigned
 from clutch.net.quic.engine import QuicSession, SessionHandler, Target, Trust
-from clutch.relay import Relay
-from clutch.relay.gate import OpenGate
+from clutch.relay import Relay, RelayLimits
+from clutch.relay.gate import OpenGate, SessionInfo
+from clutch.relay.local import LocalPublication
 from clutch.relay.upstream import join
 from clutch.wire.moqt.names import FullTrackName
+from clutch.wire.moqt.session_events import SessionLimits
 
 NODE, WORKER = "192.0.2.1", "192.0.2.2"
 NAME = FullTrackName.parse("voice/ab12/uplink", "audio")
 
 
+class FamilyGate(OpenGate):
+    """Takes everybody for a relay of its own."""
+
+    def admit(self, token: bytes | None, session: SessionInfo) -> Grant:
+        """See `Gate.admit`."""
+        return TRUSTED
+
+
 @pytest.fixture
 async def relays(nursery: trio.Nursery) -> tuple[Relay, Relay]:
     """The other relay, and the one that belongs to it."""
-    network = MemoryNetwork(latency_s=0.001)
-    node, worker = Relay(OpenGate()), Relay(OpenGate())
+    return await open_relays(nursery, Relay(OpenGate()))
+
+
+async def open_relays(nursery: trio.Nursery, node: Relay) -> tuple[Relay, Relay]:
+    """A relay, and one that belongs to it."""
+    network, worker = MemoryNetwork(latency_s=0.001), Relay(OpenGate())
     certificates = SelfSigned((NODE,))
     server = AioquicEngine(network.host(NODE), (NODE, 4443), certificates, ["moqt-18"], node.accept)
     client = AioquicEngine(network.host(WORKER))
@@ -103,3 +118,33 @@ async def test_what_comes_while_the_other_relay_goes_away_is_no_harm(
     with worker.subscribe(NAME) as subscription:
         assert subscription.live
     publication.close()
+
+
+def _publish(relay: Relay, count: int) -> list[LocalPublication]:
+    names = [FullTrackName.parse(f"voice/{number}/uplink", "audio") for number in range(count)]
+    return [relay.publish(name) for name in names]
+
+
+async def test_its_session_is_not_limited_as_that_of_one_peer(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    few = SessionLimits(requests=8, namespaces=4)
+    trusted = SessionLimits(requests=80, namespaces=40)
+    node, worker = await open_relays(nursery, Relay(FamilyGate(), RelayLimits(session=few, trusted=trusted)))
+    _publish(worker, 20)
+    await trio.sleep(1)
+    assert len(node.router.namespaces_under(())) == 20
+
+
+async def test_what_was_refused_is_announced_again(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    few = RelayLimits(session=SessionLimits(namespaces=2))
+    node, worker = await open_relays(nursery, Relay(OpenGate(), few))
+    publications = _publish(worker, 4)
+    await trio.sleep(1)
+    refused = {item.name.namespace for item in publications} - set(node.router.namespaces_under(()))
+    assert len(refused) == 2
+    for publication in publications:
+        if publication.name.namespace not in refused:
+            publication.close()
+    await trio.sleep(2)
+    assert set(node.router.namespaces_under(())) == refused

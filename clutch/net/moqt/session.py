@@ -49,6 +49,7 @@ class MoqtSession:
     `options` is what this side says in SETUP; path and authority are left out where they must be. `run` must
     run as long as the session lives: it keeps deadlines. Methods that ask or answer raise LocalProtocolError
     for what the draft or the state forbids, and do nothing for a request, or a session, that is over.
+    `close` and `goaway` do nothing before it is opened, either.
     """
 
     handler: MoqtHandler = attrs.field(repr=False)
@@ -231,15 +232,19 @@ class MoqtSession:
             self._core.requests.block(request, suffix, name)
             self.tell()
 
+    def relax(self, limits: SessionLimits) -> None:
+        """Let the peer cost more from now on: from `MoqtHandler.ready` on. What SETUP has said stays."""
+        self.limits = self._link.limits = self._core.requests.books.limits = limits
+
     def goaway(self, uri: str = "", timeout_ms: int = 0) -> None:
         """Ask the peer to go, once. If it has not after the timeout (0: none), the session is closed."""
-        if not self.over:
+        if not self.over and hasattr(self, "_core"):
             self._core.goaway(uri, timeout_ms, self.clock())
             self.tell()
 
     def close(self, code: int = SessionError.NO_ERROR, reason: str = "") -> None:
         """End the session, with a `SessionError`. `MoqtHandler.closed` is still called."""
-        if not self.over:
+        if not self.over and hasattr(self, "quic"):
             self.quic.close(code, reason[:MAX_REASON])
 
     # Sending objects

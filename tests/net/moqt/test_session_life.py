@@ -444,3 +444,10 @@ def test_an_error_at_a_deadline_ends_the_session(both: Two, caplog: pytest.LogCa
     both.later(5)
     assert "a bug" in caplog.text
     assert both.at_client.take()[-1][0] == "closed"
+
+
+def test_before_it_is_opened_there_is_nothing_to_end() -> None:
+    session = MoqtSession(Scribe())
+    session.goaway()
+    session.close()
+    assert not session.over
