@@ -108,15 +108,20 @@ async def answering(
         with (folder / "log").open("wb") as log:
             run = partial(trio.run_process, stdout=log, stderr=log, check=False)
             process = await nursery.start(run, ["baresip", "-4", "-f", str(folder)])
-        while True:
-            try:
-                stream = await trio.open_tcp_stream("127.0.0.1", control)
-                break
-            except OSError:
-                await trio.sleep(0.1)
-        async with stream:
+        async with await _control(process, control) as stream:
             yield Keypad(f"sip:phone@127.0.0.1:{port}", stream)
         process.terminate()
+
+
+async def _control(process: trio.Process, port: int) -> trio.SocketStream:
+    """Reach its remote control once it is up. It does not come up if somebody took its ports meanwhile."""
+    with trio.fail_after(20):
+        while process.returncode is None:
+            try:
+                return await trio.open_tcp_stream("127.0.0.1", port)
+            except OSError:
+                await trio.sleep(0.1)
+    raise RuntimeError(f"baresip ended with {process.returncode}")
 
 
 def prepare(

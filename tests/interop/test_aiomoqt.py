@@ -68,11 +68,12 @@ async def test_we_subscribe_through_their_relay(their_port: int, scheme: str) ->
     with aiomoqt.publisher(url, 18, NAMESPACE, name, 6):
         async with Voice(url, trust=Trust(insecure=True)) as voice:
             sequences = []
-            async for frame in voice.subscribe_audio(NAMESPACE, name):
-                assert frame.gap is None
-                sequences.append(frame.sequence)
-                if len(sequences) == RATE:
-                    break
+            with trio.fail_after(20):
+                async for frame in voice.subscribe_audio(NAMESPACE, name):
+                    assert frame.gap is None
+                    sequences.append(frame.sequence)
+                    if len(sequences) == RATE:
+                        break
     assert sequences == list(range(sequences[0], sequences[0] + RATE))
 
 

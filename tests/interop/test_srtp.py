@@ -52,7 +52,8 @@ async def test_clutch_calls(speech: Path, tmp_path: Path, encryption: str) -> No
     async with baresip.answering(tmp_path / "phone", speech, CODEC, ports, encryption) as phone:
         command = [CLUTCH, "call", phone.address, "--json", "--srtp", "--codec", "pcmu"]
         options = ["--play", str(speech), "--record", str(heard), "--duration", "6"]
-        done = await trio.run_process([*command, *options], capture_stdout=True, check=False)
+        with trio.fail_after(40):
+            done = await trio.run_process([*command, *options], capture_stdout=True, check=False)
     summary = json.loads(done.stdout)
     assert (summary["status"], summary["srtp"]) == ("completed", "AEAD_AES_128_GCM")
     # baresip puts its keys away before it says goodbye by RTCP, in the clear.
