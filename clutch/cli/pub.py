@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
 import click
 import trio
 
@@ -19,13 +20,22 @@ ANSWER_S = 2.0
 LEAD_S = 0.06
 
 
+@attrs.define
+class _Sent:
+    """What went out."""
+
+    us: int = 0
+    taken: int = 0
+    """Frames that somebody took."""
+
+
 @click.command()
 @click.argument("namespace")
 @click.argument("words", nargs=-1, required=True, metavar="[TRACK] FILE")
 @form_options[0]
 @form_options[1]
 @click.option("--capability", help="What the track is said to be; by default from codec and rate.")
-@click.option("--loop", is_flag=True, help="Again and again, until Ctrl-C.")
+@click.option("--loop", is_flag=True, help="Again and again, until Ctrl-C or until it is refused.")
 @node_options
 def pub(
     voice: Voice,
@@ -64,24 +74,25 @@ async def _publish(
             await voice.connected()
             with trio.move_on_after(ANSWER_S):
                 await publication.established.wait()
-            if publication.refusal:
-                click.echo(f"not taken for now: {publication.refusal}", err=True)
-            while True:
-                sent_s = await _send(publication, read_frames(data, form))
-                if not loop:
-                    break
+            if said := publication.refusal:
+                click.echo(f"not taken for now: {said}", err=True)
+            sent = _Sent()
+            await _send(publication, read_frames(data, form), sent)
+            while loop and not publication.refusal:
+                await _send(publication, read_frames(data, form), sent)
         if publication.refusal:
-            raise VoiceError(f"{namespace}/{track} was not taken: {publication.refusal}")
+            why = f": {publication.refusal}" if publication.refusal != said else ""
+            raise VoiceError(f"{namespace}/{track} was not taken{why}")
         lost = f", {publication.dropped} frames lost" if publication.dropped else ""
-        click.echo(f"{sent_s:.1f} s published{lost}", err=True)
+        nobody = "" if sent.taken else ", and nobody took it"
+        click.echo(f"{sent.us / 1e6:.1f} s published{lost}{nobody}", err=True)
         nursery.cancel_scope.cancel()
 
 
-async def _send(publication: Publication, frames: Iterator[tuple[bytes, int]]) -> float:
+async def _send(publication: Publication, frames: Iterator[tuple[bytes, int]], sent: _Sent) -> None:
     """In real time, whatever the length of each frame is."""
-    pacer, sent_us = Pacer(LEAD_S), 0
+    pacer = Pacer(LEAD_S)
     for payload, duration_us in frames:
         ahead_s = await pacer.wait(duration_us / 1e6)
-        publication.write(payload, unix_us() + round(ahead_s * 1e6))
-        sent_us += duration_us
-    return sent_us / 1e6
+        sent.taken += publication.write(payload, unix_us() + round(ahead_s * 1e6))
+        sent.us += duration_us

@@ -14,6 +14,7 @@ import trio
 
 from actors import CALL_BUDGET_S
 from clutch import __version__
+from clutch.cli.node_options import DEFAULT_URL
 from clutch.cli.options import config_options
 from clutch.cli.program import run_program
 from clutch.node.config import Config
@@ -91,10 +92,12 @@ def greeting(node: Node) -> str:
     command = os.path.relpath(Path(sys.executable).with_name("clutch"))
     url = node.http_urls[0]
     status = "" if url.endswith("127.0.0.1:8080") else f" --url {url}"
+    moqt = f"moqt://{node.moqt.address}"
+    tracks = "" if moqt == DEFAULT_URL else f" --url {moqt}"
     return f"""\
 clutch {__version__} is up
   sip         {"  ".join(map(str, addresses))}
-  moqt        moqt://{node.moqt.address}
+  moqt        {moqt}
   status      {url}/v1/status
   recordings  {node.config.recordings}
   features    {", ".join(node.features)}
@@ -103,4 +106,6 @@ clutch {__version__} is up
 Try, in another terminal:
   {command} call sip:echo@{target} --duration 5
   {command} status{status}
+  {command} sub voice --capability voice/opus -o caller.wav{tracks}
+  {command} pub voice/SID/downlink hello.wav{tracks}
 Stop with Ctrl-C: calls may go on for {node.config.node.drain_s:g} s; press it again to hang up."""

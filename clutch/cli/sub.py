@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 import attrs
@@ -17,6 +20,8 @@ from clutch.client.audio_files import AudioFile, OggFile, WavFile
 from clutch.client.names import track_path
 from clutch.node.errors import NodeError
 from clutch.wire.voice import Codec, VoiceForm
+
+OGG = (".ogg", ".opus")
 
 
 @attrs.define
@@ -57,6 +62,9 @@ def sub(
     if track and capability:
         raise click.UsageError("either TRACK or --capability")
     form = form_of(track, codec, rate_hz)
+    with suppress(ValueError):
+        form = VoiceForm.of_capability(capability) if capability else form
+    _check_output(output, form)
     name = None if capability else track or form.track.decode()
     run_client(_listen, voice, namespace, name, form, capability or "", output, duration)
 
@@ -108,8 +116,11 @@ async def _keep(
             file.finish()
             stream.close()
         seconds = file.seconds if file is not None else heard.frames * form.ptime_ms / 1000
+        bad = subscription.bad + (file.bad if file is not None else 0)
+        unread = f", {bad} not readable" if bad else ""
         click.echo(
-            f"{seconds:.1f} s, {heard.frames} frames, {heard.lost} lost in {heard.gaps} gaps", err=True
+            f"{seconds:.1f} s, {heard.frames} frames, {heard.lost} lost in {heard.gaps} gaps{unread}",
+            err=True,
         )
     if not heard.frames:
         raise NodeError(f"{track_path(subscription.name)} ended, and nothing was heard")
@@ -129,6 +140,21 @@ def _said(subscription: Subscription, form: VoiceForm) -> VoiceForm:
         return form
 
 
+def _check_output(output: str | None, form: VoiceForm) -> None:
+    """Said before the node is looked for; a file that is there is not touched before something is heard."""
+    if output is None or output == "-":
+        return
+    path = Path(output)
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise click.BadParameter(f"{output} cannot be written", param_hint="-o")
+    if output.endswith(OGG) and form.codec is not Codec.OPUS:
+        raise click.BadParameter(_not_ogg(form), param_hint="-o")
+
+
+def _not_ogg(form: VoiceForm) -> str:
+    return f"an Ogg file holds Opus, not {form.capability}; use .wav"
+
+
 def _open(output: str | None) -> BinaryIO | None:
     if output is None:
         return None
@@ -138,8 +164,8 @@ def _open(output: str | None) -> BinaryIO | None:
 def _file(output: str | None, stream: BinaryIO | None, form: VoiceForm) -> AudioFile | None:
     if stream is None:
         return None
-    if output is not None and output.endswith((".ogg", ".opus")):
+    if output is not None and output.endswith(OGG):
         if form.codec is not Codec.OPUS:
-            raise NodeError(f"an Ogg file holds Opus, not {form.capability}; use .wav")
+            raise NodeError(_not_ogg(form))
         return OggFile(stream)
     return WavFile(stream, form)

@@ -29,8 +29,8 @@ class Outgoing:
     session: MoqtSession = attrs.field(repr=False)
     _roster: Roster = attrs.field(repr=False)
     _attempts: Attempts = attrs.field(repr=False)
-    _by_namespace: bool = attrs.field(init=False, default=False)
-    """The peer takes no PUBLISH."""
+    _by_namespace: str = attrs.field(init=False, default="")
+    """Why the peer takes no PUBLISH; empty if it may."""
     _publishes: bool = attrs.field(init=False, default=False)
     """It has taken one."""
     _listeners: list[Request] = attrs.field(init=False, factory=list)
@@ -46,6 +46,7 @@ class Outgoing:
             return
         namespace = publication.name.namespace
         if self._by_namespace:
+            publication.refusal = self._by_namespace
             self._announce(namespace)
             return
         for listener in self._listeners:
@@ -132,7 +133,9 @@ class Outgoing:
     def _refused(self, request: Request, publication: Publication, message: RequestError_) -> None:
         self._forget(request, publication)
         if message.code == RequestError.NOT_SUPPORTED:
-            self._by_namespace = not self._publishes
+            reason = message.reason or "it takes no PUBLISH"
+            self._by_namespace = "" if self._publishes else reason
+            publication.refusal = "" if self._outputs(publication) else reason
             self._announce(publication.name.namespace)
             return
         publication.refusal = message.reason or "refused"

@@ -101,7 +101,8 @@ class Publication:
     _kept: deque[tuple[int, list[Object]]] = attrs.field(init=False, repr=False)
     _pacer: Pacer = attrs.field(init=False, factory=lambda: Pacer(LEAD_S), repr=False)
     refusal: str = attrs.field(init=False, default="")
-    """Why the node does not take it for now, as while another speaks to the caller; empty if it does."""
+    """Why the node does not take it for now, as while another speaks to the caller; empty if it does. What a
+    node takes by SUBSCRIBE only has one until somebody asks for it."""
     _changed: trio.lowlevel.ParkingLot = attrs.field(init=False, factory=trio.lowlevel.ParkingLot, repr=False)
 
     def __attrs_post_init__(self) -> None:

@@ -134,6 +134,8 @@ def test_the_greeting_can_be_typed(tmp_path: Path) -> None:
     with running_node(tmp_path / "data", 'sip.host="::1"') as node:
         (uri,) = re.findall(r"call (sip:\S+) --duration", node.greeting)
         assert uri == f"sip:echo@[::1]:{node.sip_port}"
+        for line in ("sub voice --capability voice/opus -o caller.wav", "pub voice/SID/downlink hello.wav"):
+            assert f"{line} --url moqt://127.0.0.1:{node.moqt_port}\n" in node.greeting
         assert clutch("call", uri, "--duration", "0.2").returncode == 0
 
 
