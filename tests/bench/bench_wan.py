@@ -40,21 +40,32 @@ def run() -> list[Row]:
         return []
     rows: list[Row] = []
     for calls in CALLS:
-        found = {way: measure(way, calls) for way in WAYS}
+        found = measured(WAYS, calls)
         rows += table(f"commit to answer, {calls} calls", WAYS, found, PEER)
-    found = {way: measure(way, FRESH_COUNT) for way in FRESH}
+    found = measured(FRESH, FRESH_COUNT)
     return rows + table("connect, commit, answer", FRESH, found, FRESH_PEER)
+
+
+def measured(ways: Mapping[str, str], calls: int) -> dict[str, list[float]]:
+    """The delays of each way; of one that could not be measured it is said why, and it has none."""
+    found: dict[str, list[float]] = {}
+    for way in ways:
+        try:
+            found[way] = measure(way, calls)
+        except StageError as error:
+            print(f"wan: {way}, {calls}: not measured: {error}", file=sys.stderr)
+    return found
 
 
 def table(what: str, ways: Mapping[str, str], found: Mapping[str, Sequence[float]], peer: str) -> list[Row]:
     """Three percentiles of each way, beside those of the peer."""
     rows = []
-    for way, title in ways.items():
+    for way, delays in found.items():
         for percent in (50, 95, 99):
-            mine, other = (percentile(found[each], percent) for each in (way, peer))
-            row = Row(name=f"{what}: {title}, p{percent}", value=mine, unit="ms")
-            if way != peer:
-                row |= {"peer": ways[peer], "ratio": mine / other}
+            mine = percentile(delays, percent)
+            row = Row(name=f"{what}: {ways[way]}, p{percent}", value=mine, unit="ms")
+            if way != peer and peer in found:
+                row |= {"peer": ways[peer], "ratio": mine / percentile(found[peer], percent)}
             rows.append(row)
     return rows
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 import attrs
+import structlog
 import trio
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -128,4 +129,5 @@ def accept(incoming: Incoming) -> Mirror:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # answers go to the output
     trio.run(main)

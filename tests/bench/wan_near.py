@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import attrs
+import structlog
 import trio
 
 from clutch.net.link import TrioNetwork
@@ -41,9 +42,9 @@ class Notes:
     from_s: float = 0.0
     _numbers: itertools.count[int] = attrs.field(factory=itertools.count)
 
-    def commit(self) -> int:
-        """A number for a commit that is said now."""
-        self.sent[number := next(self._numbers)] = trio.current_time()
+    def commit(self, since_s: float | None = None) -> int:
+        """A number for a commit that is said now, or counts since then."""
+        self.sent[number := next(self._numbers)] = trio.current_time() if since_s is None else since_s
         return number
 
     def answered(self, number: int) -> None:
@@ -61,6 +62,12 @@ class Near:
     heard: trio.Event = attrs.field(factory=trio.Event)
     """The first answer."""
 
+    def commit(self, session: QuicSession, call: int, since_s: float | None = None) -> None:
+        """Say a commit on a stream of its own."""
+        number = self.notes.commit(since_s)
+        if (stream := session.open_bidi(word(number, call, COMMIT), fin=True)) is not None:
+            stream.context = number
+
     def opened(self, session: QuicSession) -> None:
         """See `SessionHandler`, as for all below."""
         self.session = session
@@ -72,8 +79,7 @@ class Near:
         """On a two-way stream this is the answer to a commit."""
         if stream.bidirectional and data:
             self.heard.set()
-            for number, _, _ in words(data):
-                self.notes.answered(number)
+            self.notes.answered(stream.context)
 
     def was_reset(self, stream: QuicStream, code: int) -> None:
         """Nothing to do."""
@@ -174,12 +180,13 @@ def target(port: int) -> Target:
 async def over_quic(port: int, calls: int, seconds: float, notes: Notes, congestion: str, lane: str) -> None:
     """All calls on one connection; commits on streams of their own."""
     async with quic_engine(congestion) as engine:
-        session = await engine.connect(target(port), Near(notes))
+        near = Near(notes)
+        session = await engine.connect(target(port), near)
         lanes: dict[int, QuicStream | None] = {}
 
         async def say(call: int, kind: int) -> None:
             if kind == COMMIT:
-                session.open_bidi(word(notes.commit(), call, kind), fin=True)
+                near.commit(session, call)
             elif lane == "datagram":
                 session.send_datagram(word(0, call, kind))
             elif lane == "object":
@@ -221,9 +228,9 @@ async def ask_by_tls(port: int, notes: Notes) -> None:
 
 async def ask_by_quic(engine: AioquicEngine, port: int, notes: Notes) -> None:
     """The same; with an engine that was here before, the commit comes with the first packet."""
-    near, number = Near(notes), notes.commit()
+    near, started = Near(notes), trio.current_time()
     session = await engine.connect(target(port), near)
-    session.open_bidi(word(number, 0, COMMIT), fin=True)
+    near.commit(session, 0, started)
     await near.heard.wait()
     await trio.sleep(0.15)  # until the ticket for the next one is here
     session.close()
@@ -244,4 +251,5 @@ async def main(ports: dict[str, int], way: str, calls: int, seconds: float) -> N
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # answers go to the output
     trio.run(main, json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
