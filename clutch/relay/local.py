@@ -14,6 +14,7 @@ from clutch.relay.errors import RequestRefused
 from clutch.relay.flow import EVERYTHING, Flow, News, Window
 from clutch.relay.router import Router
 from clutch.relay.track import Demand, Track
+from clutch.wire.loc import LocProperty, timestamped
 from clutch.wire.moqt.codes import DoneStatus, RequestError
 from clutch.wire.moqt.data import Object
 from clutch.wire.moqt.names import FullTrackName
@@ -22,10 +23,6 @@ from clutch.wire.moqt.properties import NONE, Properties
 
 TrackKind: TypeAlias = Literal["audio", "video", "frame", "datagram", "text"]
 
-TIMESTAMP = 0x10
-"""LOC-04's object property: microseconds, unless `TIMESCALE` says otherwise."""
-TIMESCALE = 0x08
-"""LOC-04: units of the timestamp in a second."""
 _MICROSECONDS = 1_000_000
 _GROUPS_PER_SECOND = 64
 """More than any local publication makes: see `first_group`."""
@@ -85,7 +82,7 @@ class LocalPublication:
         """
         if self._closed:
             return
-        properties = Properties(((TIMESTAMP, timestamp_us),))
+        properties = timestamped(timestamp_us)
         alone = self.kind not in ("video", "text")
         flow = None if alone or (keyframe and self.kind == "video") else self._flow
         number = 0
@@ -316,8 +313,8 @@ class CapabilitySubscription:
 
 def timestamp_us(properties: Properties) -> int | None:
     """When an object was made, in microseconds, by its LOC properties; None if they do not say."""
-    timestamp = properties.number(TIMESTAMP)
-    scale = properties.number(TIMESCALE)
+    timestamp = properties.number(LocProperty.TIMESTAMP)
+    scale = properties.number(LocProperty.TIMESCALE)
     if timestamp is None or not scale or scale == _MICROSECONDS:
         return timestamp
     return timestamp * _MICROSECONDS // scale

@@ -117,13 +117,3 @@ FORMS = tuple(VoiceForm(codec, rate_hz) for codec, rates in RATES_HZ.items() for
 def call_namespace(sid: str, direction: Direction) -> tuple[bytes, ...]:
     """The namespace of one direction of a call."""
     return ROOT, sid.encode(), direction.encode()
-
-
-def call_of(namespace: tuple[bytes, ...]) -> tuple[str, Direction] | None:
-    """The call and the direction that a namespace belongs to, None for any other namespace."""
-    match namespace:
-        case (b"voice", sid, b"uplink"):
-            return sid.decode(errors="replace"), "uplink"
-        case (b"voice", sid, b"downlink"):
-            return sid.decode(errors="replace"), "downlink"
-    return None

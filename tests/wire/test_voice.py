@@ -10,7 +10,6 @@ from clutch.wire.voice import (
     Codec,
     VoiceForm,
     call_namespace,
-    call_of,
 )
 
 NAMES = [
@@ -77,7 +76,4 @@ def test_a_capability_may_say_defaults_and_more() -> None:
 
 def test_a_call_has_two_namespaces() -> None:
     assert call_namespace("ab12", "uplink") == (b"voice", b"ab12", b"uplink")
-    assert call_of((b"voice", b"ab12", b"downlink")) == ("ab12", "downlink")
-    assert call_of((b"voice", b"ab12", b"uplink")) == ("ab12", "uplink")
-    assert call_of((b"voice", b"ab12")) is None
-    assert call_of((b"voice", b"ab12", b"sidelink")) is None
+    assert call_namespace("ab12", "downlink") == (b"voice", b"ab12", b"downlink")
